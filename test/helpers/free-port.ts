@@ -1,0 +1,1 @@
+export { freePort } from '../../src/embedded/servers/free-port.ts';
