@@ -6,43 +6,51 @@ import { SmtpSink } from './smtp-sink.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
 /*
- * Servers for one test file, cleaned up at its end. Call them at the top of the file or in beforeAll:
- *   const database = await useDatabase();
+ * Servers and databases for one test file. They may be asked for anywhere in it – at the top, in beforeAll, in a test – and
+ * end with the file, the latest first; processes of spawnNode end before them.
  */
+
+const cleanups: (() => Promise<void>)[] = [];
+
+afterAll(async () => {
+  await sweepProcesses();
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** Runs at the end of the test file, before what was registered earlier. */
+export function atEnd(cleanup: () => Promise<void>): void {
+  cleanups.push(cleanup);
+}
 
 export async function useDatabase(): Promise<TestDatabase> {
   const database = await freshDatabase(inject('mongoUri'));
-  afterAll(() => database.drop());
+  atEnd(() => database.drop());
   return database;
 }
 
 export async function useRedis(options?: Parameters<typeof startRedis>[0]): Promise<TestRedis> {
   const redis = await startRedis(options);
-  afterAll(() => redis.stop());
+  atEnd(() => redis.stop());
   return redis;
 }
 
 export async function useOwnMongo(options?: Parameters<typeof startOwnMongo>[0]): Promise<OwnMongo> {
   const server = await startOwnMongo(options);
-  afterAll(() => server.stop());
+  atEnd(() => server.stop());
   return server;
 }
 
+/** A fault proxy in front of a port of this machine. */
 export async function useProxy(target: number): Promise<TcpProxy> {
   const proxy = new TcpProxy();
   await proxy.start({ target });
-  afterAll(() => proxy.stop());
+  atEnd(() => proxy.stop());
   return proxy;
 }
 
 export async function useSmtpSink(): Promise<SmtpSink> {
   const sink = new SmtpSink();
   await sink.start();
-  afterAll(() => sink.stop());
+  atEnd(() => sink.stop());
   return sink;
-}
-
-/** To be called once in a file that uses spawnNode: what it started ends with it. */
-export function useProcesses(): void {
-  afterAll(() => sweepProcesses());
 }
