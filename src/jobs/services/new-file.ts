@@ -9,8 +9,8 @@ import {
   readdir,
   readFile,
   realpath,
+  rename,
   rm,
-  unlink,
   writeFile,
 } from 'node:fs/promises';
 import path from 'node:path';
@@ -78,16 +78,30 @@ export class NewFile {
 
   /**
    * Gives the file its name. Nothing may be written after.
-   * @throws TaskError (no retry) when another file has that name.
+   * @throws TaskError (no retry) when another file has that name · Error when a later run of the job has taken over.
    */
   async publish(): Promise<WrittenFile> {
     await this.#handle.sync();
-    const note = path.join(this.#folder, 'published');
-    const previous = await readFile(note, 'utf8').catch(() => null);
     const target = path.join(this.#options.tenantDir, this.#options.path);
     if ((await realpath(path.dirname(target))) !== path.dirname(target)) throw new ForbiddenPathError();
-    if (previous !== null && previous === (await identityOf(target))) await unlink(target);
-    await writeFile(note, identity(await this.#handle.stat({ bigint: true })));
+    const note = path.join(this.#folder, 'published');
+    const previous = await readFile(note, 'utf8').catch(() => null);
+    const info = await this.#handle.stat({ bigint: true });
+    // The temporary name is gone: a later run has removed it, and the note is that run's.
+    if (info.nlink === 0n) throw new Error('a later run of this job has taken over');
+    await writeFile(note, identity(info));
+    const isLeftover = previous !== null && previous === (await identityOf(target));
+    await (isLeftover ? rename(this.#temporary, target) : this.#linkTo(target));
+    return { path: this.#options.path, bytes: this.#bytes, sha256: this.#hash.digest('hex') };
+  }
+
+  /** Removes what is half written; the published file stays. To be called at the end of every run, also a failed one. */
+  async close(): Promise<void> {
+    await this.#handle.close();
+    await rm(this.#temporary, { force: true });
+  }
+
+  async #linkTo(target: string): Promise<void> {
     try {
       await link(this.#temporary, target);
     } catch (error) {
@@ -97,13 +111,6 @@ export class NewFile {
         cause: error,
       });
     }
-    return { path: this.#options.path, bytes: this.#bytes, sha256: this.#hash.digest('hex') };
-  }
-
-  /** Removes what is half written; the published file stays. To be called at the end of every run, also a failed one. */
-  async close(): Promise<void> {
-    await this.#handle.close();
-    await rm(this.#temporary, { force: true });
   }
 
   get #temporary(): string {
