@@ -1,0 +1,71 @@
+import type { Redis } from 'ioredis';
+import { PollLoop } from '../../platform/poll-loop.ts';
+import type { Service } from '../../platform/service.ts';
+
+const MOST_TOKENS = 100;
+const BLOCK_S = 10;
+
+/** A bounded list of lane names in Redis: each token wakes one idle loader of the fleet. Losing it costs latency, never a job. */
+export class WakeList {
+  readonly #redis: Redis;
+  readonly key: string;
+
+  /** `redis`: a `producer` connection, so that nobody waits for a Redis that is away. */
+  constructor(redis: Redis, prefix: string, queueName: string) {
+    this.#redis = redis;
+    this.key = `${prefix}:${queueName}:wake`;
+  }
+
+  /** Wakes up to `loaders` idle loaders; fire and forget. */
+  push(lane: string, loaders = 1): void {
+    if (this.#redis.status !== 'ready') return;
+    const tokens = Array.from({ length: Math.min(Math.max(1, loaders), 10) }, () => lane);
+    this.#redis
+      .pipeline()
+      .rpush(this.key, ...tokens)
+      .ltrim(this.key, -MOST_TOKENS, -1)
+      .exec()
+      .catch(() => undefined);
+  }
+}
+
+/** Waits on the list, on a connection of its own, while the loader has room; hands every token to it. */
+export class WakeListener implements Service {
+  readonly #loop: PollLoop;
+  #redis: Redis | null = null;
+
+  constructor(options: {
+    /** Opens the `blocking` connection. */
+    open: () => Redis;
+    key: string;
+    /** Whether this process could load something now. */
+    hasRoom: () => boolean;
+    onToken: (lane: string) => void;
+    onError: (error: unknown) => void;
+  }) {
+    this.#loop = new PollLoop({
+      errorDelayMs: 500,
+      onError: options.onError,
+      tick: async () => {
+        if (!options.hasRoom()) return 50;
+        this.#redis ??= options.open();
+        if (this.#redis.status !== 'ready') return 100;
+        const popped = await this.#redis.blpop(options.key, BLOCK_S);
+        if (popped) options.onToken(popped[1]);
+        return 0;
+      },
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#loop.start();
+  }
+
+  async stop(): Promise<void> {
+    const stopped = this.#loop.stop();
+    // Ends a blocking pop that is under way.
+    this.#redis?.disconnect();
+    await stopped;
+    this.#redis = null;
+  }
+}

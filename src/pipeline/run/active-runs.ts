@@ -1,0 +1,43 @@
+import type { JobDocument, JobLogLine, RunRef } from '../store/job-document.ts';
+import type { Execution } from './execute.ts';
+
+/** A run that this process holds: from the gate until its outcome is recorded. */
+export interface ActiveRun {
+  job: JobDocument;
+  ref: RunRef;
+  attempt: number;
+  isolated: boolean;
+  execution: Execution;
+  /** Written to the ledger now and then. */
+  notes: { progress: unknown; logs: JobLogLine[] };
+}
+
+/** The runs of this process; what the heartbeat keeps alive and the drain waits for. */
+export class ActiveRuns {
+  readonly #runs = new Map<string, ActiveRun>();
+  #waiting: (() => void)[] = [];
+
+  get size(): number {
+    return this.#runs.size;
+  }
+
+  all(): ActiveRun[] {
+    return [...this.#runs.values()];
+  }
+
+  add(run: ActiveRun): void {
+    this.#runs.set(run.ref.runKey.toHexString() + run.ref.id.toHexString(), run);
+  }
+
+  remove(run: ActiveRun): void {
+    this.#runs.delete(run.ref.runKey.toHexString() + run.ref.id.toHexString());
+    if (this.#runs.size > 0) return;
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting = [];
+  }
+
+  /** Resolves when no run is left. */
+  async none(): Promise<void> {
+    if (this.#runs.size > 0) await new Promise<void>(resolve => this.#waiting.push(resolve));
+  }
+}

@@ -1,0 +1,67 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { childEnvironment } from '../../config/child-environment.ts';
+import { messageOf } from '../../platform/errors.ts';
+import { RunAborted } from './abort-reason.ts';
+import type { HandlerAnswer } from './execute.ts';
+import type { NoteSink } from './handler-context.ts';
+import { encodeJob, type FromChild, type IsolatedJob, type ToChild } from './isolated-protocol.ts';
+
+/** A handler at work in a child process of its own. */
+export interface IsolatedHandler {
+  answer: Promise<HandlerAnswer>;
+  kill(): void;
+}
+
+/**
+ * Runs one job in a fork of this very entry (same file, arguments and Node options, a bounded heap). Its end condemns no
+ * neighbour; when it dies without an answer, the answer is `crashed`. It ends when this process's channel to it closes.
+ */
+export function runIsolated(options: {
+  job: IsolatedJob;
+  signal: AbortSignal;
+  notes: NoteSink;
+  heapMb: number;
+}): IsolatedHandler {
+  const { signal, notes } = options;
+  let child: ChildProcess;
+  try {
+    child = fork(process.argv[1]!, process.argv.slice(2), {
+      execArgv: [...process.execArgv.filter(flag => !/inspect/.test(flag)), `--max-old-space-size=${options.heapMb}`],
+      env: childEnvironment(),
+      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+  } catch (error) {
+    return { answer: Promise.resolve({ kind: 'crashed', detail: messageOf(error) }), kill: () => undefined };
+  }
+  const send = (message: ToChild): void => {
+    if (child.connected) child.send(message, () => undefined);
+  };
+  const onAbort = (): void => {
+    if (signal.reason instanceof RunAborted) send({ kind: 'abort', reason: signal.reason.reason });
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  const answer = new Promise<HandlerAnswer>(resolve => {
+    child.on('message', (message: FromChild) => {
+      if (message.kind === 'ready') send({ kind: 'job', bson: encodeJob(options.job) });
+      else if (message.kind === 'progress') notes.progress(JSON.parse(message.json));
+      else if (message.kind === 'log') notes.log(message.message);
+      else resolve(toAnswer(message));
+    });
+    child.on('error', error => resolve({ kind: 'crashed', detail: messageOf(error) }));
+    child.on('exit', (code, killedBy) => {
+      signal.removeEventListener('abort', onAbort);
+      resolve({ kind: 'crashed', detail: killedBy ? `signal ${killedBy}` : `exit code ${code}` });
+    });
+  });
+  void answer.then(() => {
+    // The child ends by itself once its channel is closed.
+    if (child.connected) child.disconnect();
+  });
+  return { answer, kill: () => void child.kill('SIGKILL') };
+}
+
+function toAnswer(message: Extract<FromChild, { kind: 'returned' | 'not-storable' | 'threw' }>): HandlerAnswer {
+  if (message.kind !== 'returned') return message;
+  return { kind: 'returned', value: message.json === null ? undefined : JSON.parse(message.json) };
+}

@@ -1,0 +1,151 @@
+import type { Config } from '../../config/config.ts';
+import type { JobDefinition } from '../../jobs/define-job.ts';
+import type { JobServices } from '../../jobs/job-context.ts';
+import type { RetryPolicy } from '../../platform/backoff.ts';
+import type { JobEventBase, JobEvents } from '../record/job-events.ts';
+import { type Recorder, runOf } from '../record/recorder.ts';
+import type { JobDocument } from '../store/job-document.ts';
+import { ISOLATE_AFTER_CRASHES } from '../store/recovery-store.ts';
+import type { Outcome, Recorded } from '../store/run-outcomes.ts';
+import type { ActiveRun, ActiveRuns } from './active-runs.ts';
+import { decideOutcome } from './decide-outcome.ts';
+import { callHandler, supervise } from './execute.ts';
+import { bufferNotes, createHandlerContext } from './handler-context.ts';
+import type { Heartbeat } from './heartbeat.ts';
+import { runIsolated } from './isolated-run.ts';
+
+export interface JobRunOptions {
+  defaults: Config['jobDefaults'];
+  poisonCrashes: number;
+  childHeapMb: number;
+  services: JobServices;
+  runs: ActiveRuns;
+  heartbeat: Heartbeat;
+  recorder: Recorder;
+  events: JobEvents;
+  /** MongoDB's clock. */
+  now: () => Date;
+}
+
+/** How a run ended for the engine: what the processor returns or throws. */
+export type RunReport = { recorded: Recorded; outcome: Outcome | null };
+
+/** Lives through one run, from the open gate to the recorded outcome. */
+export class JobRunner {
+  readonly #options: JobRunOptions;
+  #zombies = 0;
+
+  constructor(options: JobRunOptions) {
+    this.#options = options;
+  }
+
+  /** Handlers that go on although their run has ended. */
+  get zombies(): number {
+    return this.#zombies;
+  }
+
+  /** `job` as the gate returned it. Resolves when the ledger holds the outcome. */
+  async run(job: JobDocument, definition: JobDefinition): Promise<RunReport> {
+    const { events, runs, heartbeat, recorder, now } = this.#options;
+    const startedAt = performance.now();
+    const run = this.#begin(job, definition);
+    const about: JobEventBase = {
+      jobId: job._id.toHexString(),
+      type: job.type,
+      queue: job.queue,
+      attempt: run.attempt,
+    };
+    events.emit('started', { ...about, runs: job.runs, isolated: run.isolated });
+    runs.add(run);
+    try {
+      if (job.cancelRequestedAt) run.execution.abort('cancelled');
+      const end = await run.execution.ended;
+      this.#watchZombie(run, about);
+      const outcome = decideOutcome(end, this.#retryState(job, definition), now());
+      await heartbeat.flush(run);
+      const recorded: Recorded = outcome
+        ? await recorder.record({ run: runOf(job, run.ref.runKey), outcome })
+        : { status: 'lost' };
+      const durationMs = Math.round(performance.now() - startedAt);
+      if (recorded.status === 'lost') events.emit('lost', { ...about, durationMs });
+      else events.emit('ended', { ...about, durationMs, status: recorded.as, via: recorded.via, ...describe(outcome) });
+      return { recorded, outcome };
+    } finally {
+      runs.remove(run);
+    }
+  }
+
+  /** A cancel that was requested before the gate: ended without a start of the handler (T8). */
+  async endUnstarted(job: JobDocument): Promise<RunReport> {
+    const outcome: Outcome = { kind: 'cancelled' };
+    return { recorded: await this.#options.recorder.record({ run: runOf(job, job.runKey!), outcome }), outcome };
+  }
+
+  #begin(job: JobDocument, definition: JobDefinition): ActiveRun {
+    const { services, childHeapMb, now } = this.#options;
+    const signal = new AbortController();
+    const { failures, maxRetries, timeoutMs } = this.#limits(job, definition);
+    const attempt = failures + 1;
+    const ref = { id: job._id, runKey: job.runKey! };
+    const notes: ActiveRun['notes'] = { progress: undefined, logs: [] };
+    const sink = bufferNotes(notes, attempt, now);
+    const isolated = definition.isolate || (job.crashes ?? 0) >= ISOLATE_AFTER_CRASHES;
+    const facts = { attempt, maxRetries, runKey: ref.runKey };
+    if (isolated) {
+      const { _id, type, tenant, payload } = job;
+      const handler = runIsolated({
+        job: { _id, type, tenant, payload, ...facts },
+        signal: signal.signal,
+        notes: sink,
+        heapMb: childHeapMb,
+      });
+      const execution = supervise({ timeoutMs, signal, answer: handler.answer, kill: () => handler.kill() });
+      return { job, ref, attempt, isolated, execution, notes };
+    }
+    const ctx = createHandlerContext({ job, ...facts, signal: signal.signal, services, notes: sink });
+    const execution = supervise({ timeoutMs, signal, answer: callHandler(definition, job.payload, ctx) });
+    return { job, ref, attempt, isolated, execution, notes };
+  }
+
+  /** A timed-out or lost handler that ignores its signal frees its slot at once and is counted until it ends. */
+  #watchZombie(run: ActiveRun, about: JobEventBase): void {
+    let settled = false;
+    void run.execution.settled.then(() => {
+      settled = true;
+    });
+    // One turn of the loop: a handler that has just answered is no zombie.
+    setImmediate(() => {
+      if (settled) return;
+      this.#zombies += 1;
+      this.#options.events.emit('zombie', { ...about, count: this.#zombies });
+      void run.execution.settled.then(() => {
+        this.#zombies -= 1;
+      });
+    });
+  }
+
+  /** Foreign inserts need not carry limits: the type's own, then the defaults, stand in. */
+  #limits(
+    job: JobDocument,
+    definition: JobDefinition,
+  ): { failures: number; maxRetries: number; timeoutMs: number; retry: RetryPolicy } {
+    const { defaults } = this.#options;
+    return {
+      failures: job.failures ?? 0,
+      maxRetries: job.maxRetries ?? definition.maxRetries ?? defaults.maxRetries,
+      timeoutMs: job.timeoutMs ?? definition.timeoutMs ?? defaults.timeoutMs,
+      retry: job.retry ?? definition.retry ?? defaults.retry,
+    };
+  }
+
+  #retryState(job: JobDocument, definition: JobDefinition): Parameters<typeof decideOutcome>[1] {
+    return { ...this.#limits(job, definition), crashes: job.crashes ?? 0, poisonCrashes: this.#options.poisonCrashes };
+  }
+}
+
+function describe(outcome: Outcome | null): { error?: string; retryInMs?: number } {
+  if (!outcome) return {};
+  const error = 'error' in outcome ? outcome.error?.message.slice(0, 200) : undefined;
+  const retryInMs = outcome.kind === 'retry' ? outcome.delayMs : undefined;
+  return { ...(error === undefined ? {} : { error }), ...(retryInMs === undefined ? {} : { retryInMs }) };
+}

@@ -1,0 +1,41 @@
+import { mongo } from 'mongoose';
+import { StorageUnavailableError } from '../../platform/errors.ts';
+import type { StoreContext } from './store-context.ts';
+
+/**
+ * One call on behalf of a waiting caller: all of its commands together take at most the deadline.
+ * @throws StorageUnavailableError when MongoDB is away, is changing its primary, or was too slow; a write may have happened.
+ */
+export async function storageCall<T>(context: StoreContext, what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await context.bounded(work(), what);
+  } catch (error) {
+    if (isUnavailable(error)) throw new StorageUnavailableError(what, { cause: error });
+    throw error;
+  }
+}
+
+/** Not primary, node is recovering or shutting down, network, time limits, write concern not reached. */
+const UNAVAILABLE_CODES = new Set([
+  6, 7, 50, 64, 89, 91, 112, 134, 189, 262, 317, 9001, 10058, 10107, 11600, 11602, 13435, 13436,
+]);
+
+function isUnavailable(error: unknown): boolean {
+  if (error instanceof mongo.MongoNetworkError || error instanceof mongo.MongoServerSelectionError) return true;
+  if (error instanceof mongo.MongoNotConnectedError || error instanceof mongo.MongoTopologyClosedError) return true;
+  if (error instanceof mongo.MongoWriteConcernError) return true;
+  if (!(error instanceof mongo.MongoError)) return false;
+  return (
+    UNAVAILABLE_CODES.has(Number(error.code)) ||
+    error.hasErrorLabel('RetryableWriteError') ||
+    error.hasErrorLabel('TransientTransactionError')
+  );
+}
+
+/** The name of the unique key that a write met, or null when the error is another one. */
+export function duplicateKeyOf(error: unknown): '_id' | 'idempotency' | null {
+  if (!(error instanceof mongo.MongoServerError) || Number(error.code) !== 11000) return null;
+  const pattern: unknown = error.keyPattern ?? error.writeErrors?.[0]?.err?.keyPattern;
+  if (typeof pattern === 'object' && pattern !== null) return '_id' in pattern ? '_id' : 'idempotency';
+  return /index: _id_/.test(error.message) ? '_id' : 'idempotency';
+}

@@ -1,0 +1,104 @@
+import { writeSync } from 'node:fs';
+import type { Config } from './config/config.ts';
+import { loadConfig } from './config/load.ts';
+import { readEnvFiles } from './config/read-env-files.ts';
+import type { JobRegistry } from './jobs/define-job.ts';
+import { ConfigError, messageOf } from './platform/errors.ts';
+import { createLogger, type Logger } from './platform/logger.ts';
+import { startPublisher } from './publisher/start-publisher.ts';
+import { runChild, startWorker } from './worker/start-worker.ts';
+
+const EXIT = { ok: 0, failed: 1, badConfiguration: 78 } as const;
+
+/** A started process: `stop` answers its exit code, `broken` resolves with a reason when it should end by itself. */
+interface Running {
+  stop(): Promise<number>;
+  broken: Promise<string>;
+}
+
+/**
+ * The whole life of a LedgerMQ process with this registry: configuration, role, signals, exit code. Entry files of one's
+ * own (other job types) call this and nothing else.
+ */
+export async function runProcess(options: {
+  registry: JobRegistry;
+  environment: Readonly<Record<string, string | undefined>>;
+}): Promise<void> {
+  const config = readConfig(options.environment);
+  if (!config) return exit(EXIT.badConfiguration);
+  const logger = createLogger({ level: config.logLevel, name: 'ledgermq' });
+  if (config.worker.isChild) {
+    // The worker that forked this process decides when it ends.
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);
+    await runChild({ config, registry: options.registry, logger });
+    return exit(EXIT.ok);
+  }
+  try {
+    const running = await start(config, options.registry, logger);
+    superviseProcess(running, logger);
+  } catch (error) {
+    logger.fatal({ error: messageOf(error) }, 'start failed');
+    exit(EXIT.failed);
+  }
+}
+
+function readConfig(environment: Readonly<Record<string, string | undefined>>): Config | null {
+  try {
+    return loadConfig(readEnvFiles(environment, process.cwd()));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    writeSync(2, `${error.message}\n`);
+    return null;
+  }
+}
+
+async function start(config: Config, registry: JobRegistry, logger: Logger): Promise<Running> {
+  if (config.role === 'worker') {
+    const worker = await startWorker({ config, registry, logger });
+    return { broken: worker.broken, stop: async () => ((await worker.stop()).clean ? EXIT.ok : EXIT.failed) };
+  }
+  logger.info('WORKER_MODE is not set: this process is the publisher API');
+  const publisher = await startPublisher({ config, registry, logger });
+  return {
+    broken: new Promise(() => undefined),
+    stop: async () => {
+      await publisher.stop();
+      return EXIT.ok;
+    },
+  };
+}
+
+/** Signals stop gracefully, once; more of them change nothing. What nobody caught is logged once and ends the process. */
+function superviseProcess(running: Running, logger: Logger): void {
+  let ending = false;
+  const end = async (code: number | null, why: object, message: string): Promise<void> => {
+    if (ending) return;
+    ending = true;
+    logger[code === null ? 'info' : 'fatal'](why, message);
+    const stopped = await running.stop().catch(error => {
+      logger.error({ error: messageOf(error) }, 'stop failed');
+      return EXIT.failed;
+    });
+    exit(code ?? stopped);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => void end(null, { signal }, 'stopping'));
+  }
+  // After an exception nobody caught no state can be trusted: leases run out, other workers take over.
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, error => {
+      if (!ending)
+        logger.fatal({ event, error: messageOf(error), stack: stackOf(error) }, 'a fault that nobody caught');
+      exit(EXIT.failed);
+    });
+  }
+  void running.broken.then(reason => end(EXIT.failed, { reason }, 'this worker cannot go on'));
+}
+
+function stackOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.stack : undefined;
+}
+
+function exit(code: number): void {
+  process.exit(code);
+}

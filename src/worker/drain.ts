@@ -1,0 +1,35 @@
+import type { ActiveRuns } from '../pipeline/run/active-runs.ts';
+
+/** How long the hand-backs of the drain deadline may take to be written. */
+const HAND_BACK_MS = 1_500;
+
+export interface DrainReport {
+  /** Runs that were handed back because the deadline was over. */
+  handedBack: number;
+  /** Whether every handler has really stopped and every outcome is recorded. */
+  clean: boolean;
+}
+
+/**
+ * Waits for running jobs until the deadline, then asks the rest to stop (T9): a handler that honours its signal costs
+ * nothing, one that does not is handed back all the same and makes the drain unclean.
+ */
+export async function drainRuns(runs: ActiveRuns, deadlineMs: number, zombies: () => number): Promise<DrainReport> {
+  if (await settlesWithin(runs.none(), deadlineMs)) return { handedBack: 0, clean: zombies() === 0 };
+  const rest = runs.all();
+  for (const run of rest) run.execution.abort('drain');
+  const recorded = await settlesWithin(runs.none(), HAND_BACK_MS);
+  return { handedBack: rest.length, clean: recorded && zombies() === 0 };
+}
+
+export async function settlesWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>(resolve => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,42 @@
+import type { Config } from '../config/config.ts';
+import type { JobRegistry } from '../jobs/define-job.ts';
+import { createJobServices } from '../jobs/services/create-job-services.ts';
+import { runIsolatedChild } from '../pipeline/run/isolated-child.ts';
+import type { Logger } from '../platform/logger.ts';
+import { connectLedger, type LedgerConnection } from '../platform/mongo.ts';
+import { openRedis } from '../platform/redis.ts';
+import { StandaloneWorker } from './standalone-worker.ts';
+
+/** The seam for tests and other entry files: a worker for this registry, running. */
+export async function startWorker(options: {
+  config: Config;
+  registry: JobRegistry;
+  logger: Logger;
+}): Promise<StandaloneWorker> {
+  const worker = new StandaloneWorker(options);
+  try {
+    await worker.run();
+  } catch (error) {
+    await worker.stop();
+    throw error;
+  }
+  return worker;
+}
+
+/** What the same entry does when a worker forked it for one isolated run; resolves when that worker closes the channel. */
+export async function runChild(options: { config: Config; registry: JobRegistry; logger: Logger }): Promise<void> {
+  const { config, logger } = options;
+  let ledger: LedgerConnection | null = null;
+  // Connected before the handler starts, because services are given synchronously; a handler crash costs only this child.
+  ledger = await connectLedger({
+    uri: config.mongo.uri,
+    appName: 'ledgermq-child',
+    deadlineMs: config.mongo.deadlineMs,
+  });
+  const { services } = createJobServices({
+    config,
+    db: () => ledger.db,
+    redis: () => openRedis(config.redis, 'producer', error => logger.warn({ error: error.message }, 'Redis is away')),
+  });
+  await runIsolatedChild({ registry: options.registry, services });
+}
