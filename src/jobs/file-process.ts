@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { z } from 'zod';
@@ -9,8 +7,8 @@ import { defineJob } from './define-job.ts';
 import type { JobContext } from './job-context.ts';
 import { MAX_IMAGE_BYTES, makeThumbnail, THUMBNAIL_FORMATS } from './services/make-thumbnail.ts';
 import { NewFile, type WrittenFile } from './services/new-file.ts';
+import { readChunks } from './services/read-chunks.ts';
 import { type InputFile, openInside, refusePath } from './services/tenant-path.ts';
-import { TaskError } from './task-error.ts';
 
 const MAX_INPUT_BYTES = 10 * 1024 ** 3;
 /** gzip adds a few bytes to what cannot be made smaller. */
@@ -70,10 +68,6 @@ export const fileProcess = defineJob({
       if (order.operation === 'gzip') return await gzip(input, tenantDir, ctx);
       if (order.operation === 'thumbnail') return await thumbnail(input, order, tenantDir, ctx);
       return await checksum(input, ctx.signal);
-    } catch (error) {
-      // Streams word an abort as AbortError; the reason says who ended the run.
-      ctx.signal.throwIfAborted();
-      throw error;
     } finally {
       await input.handle.close();
     }
@@ -83,10 +77,9 @@ export const fileProcess = defineJob({
 async function checksum(input: InputFile, signal: AbortSignal): Promise<WrittenFile> {
   const hash = createHash('sha256');
   let bytes = 0;
-  for await (const chunk of bytesOf(input.handle, signal)) {
+  for await (const chunk of readChunks(input.handle, MAX_INPUT_BYTES, signal)) {
     hash.update(chunk);
     bytes += chunk.length;
-    if (bytes > MAX_INPUT_BYTES) throw new TaskError('the file grew beyond the limit', { retry: false });
   }
   return { path: input.path, bytes, sha256: hash.digest('hex') };
 }
@@ -94,20 +87,15 @@ async function checksum(input: InputFile, signal: AbortSignal): Promise<WrittenF
 async function gzip(input: InputFile, tenantDir: string, ctx: JobContext) {
   let originalBytes = 0;
   const written = await writeBeside(`${input.path}.gz`, tenantDir, ctx, async file => {
-    await pipeline(
-      bytesOf(input.handle, ctx.signal),
-      async function* count(source: AsyncIterable<Buffer>) {
-        for await (const chunk of source) {
-          originalBytes += chunk.length;
-          yield chunk;
-        }
-      },
-      createGzip(),
-      async (source: AsyncIterable<Buffer>) => {
-        for await (const chunk of source) await file.write(chunk);
-      },
-      { signal: ctx.signal },
-    );
+    const source = async function* () {
+      for await (const chunk of readChunks(input.handle, MAX_INPUT_BYTES, ctx.signal)) {
+        originalBytes += chunk.length;
+        yield chunk;
+      }
+    };
+    await pipeline(source, createGzip(), async (packed: AsyncIterable<Buffer>) => {
+      for await (const chunk of packed) await file.write(chunk);
+    });
   });
   return { ...written, originalBytes };
 }
@@ -136,9 +124,4 @@ async function writeBeside(
   } finally {
     await file.close();
   }
-}
-
-/** The handle stays open: its owner closes it. */
-function bytesOf(handle: FileHandle, signal: AbortSignal): Readable & AsyncIterable<Buffer> {
-  return handle.createReadStream({ autoClose: false, start: 0, highWaterMark: 256 * 1024, signal });
 }

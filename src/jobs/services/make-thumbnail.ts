@@ -2,6 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { messageOf } from '../../platform/errors.ts';
 import { TaskError } from '../task-error.ts';
 import { abortable } from './abortable.ts';
+import { readChunks } from './read-chunks.ts';
 
 /** A picture is decoded from memory: this and the pixel limit bound what one job can take. */
 export const MAX_IMAGE_BYTES = 32 * 1024 ** 2;
@@ -48,11 +49,8 @@ export async function makeThumbnail(handle: FileHandle, size: ThumbnailSize, sig
 
 async function readWhole(handle: FileHandle, signal: AbortSignal): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  const stream = handle.createReadStream({ autoClose: false, start: 0, end: MAX_IMAGE_BYTES, signal });
-  for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
-  const input = Buffer.concat(chunks);
-  if (input.length > MAX_IMAGE_BYTES) throw new TaskError('the picture grew while it was read', { retry: false });
-  return input;
+  for await (const chunk of readChunks(handle, MAX_IMAGE_BYTES, signal)) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }
 
 /** Only formats of pixels, told by their first bytes: SVG, PDF and the like could name other files and addresses. */
