@@ -41,12 +41,14 @@ export class RefusedError extends LedgerError {
 
 /** A short, safe text of anything that was thrown: strings, `undefined` and cyclic objects included. */
 export function messageOf(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.message || thrown.name;
+  if (thrown instanceof Error) return String(thrown.message || thrown.name);
   if (typeof thrown === 'string') return thrown;
   if (thrown === undefined) return 'undefined was thrown';
   try {
-    return JSON.stringify(thrown) ?? String(thrown);
+    const text: string | undefined = JSON.stringify(thrown);
+    if (text !== undefined) return text;
   } catch {
-    return Object.prototype.toString.call(thrown);
+    // A cycle, a BigInt, a toJSON that throws: its kind must do.
   }
+  return Object.prototype.toString.call(thrown);
 }
