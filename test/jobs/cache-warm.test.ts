@@ -1,10 +1,9 @@
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, expect, test } from 'vitest';
-import { JOB_HANDLERS } from '../../src/jobs/index.ts';
 import { openRedis } from '../../src/platform/redis.ts';
 import { useRedis } from '../helpers/fixtures.ts';
 import { waitFor } from '../helpers/wait-for.ts';
-import { handlerContext } from './handler-context.ts';
+import { handlerContext, handlerOf } from './handler-context.ts';
 import { useWebServer } from './web-server.ts';
 
 let hanging = 0;
@@ -22,7 +21,7 @@ const server = await useRedis();
 const redis = server.client();
 afterEach(() => redis.flushdb());
 
-const run = JOB_HANDLERS['cache:warm'].run;
+const run = handlerOf('cache:warm');
 const context = (overrides: object = {}) => handlerContext({ redis, outgoing: { allowHosts: [web.host] } }, overrides);
 const entry = (name: string, tenant = 'acme') => `ledgermq:cache:${tenant}:${name}`;
 
@@ -37,7 +36,7 @@ test('keeps the body of every URL, byte for byte, for the time that was asked fo
 });
 
 test('counts and logs what fails: a wrong status, a redirect, too large a body, a private address', async () => {
-  const urls = ['/ok', '/status/404', '/redirect', '/big'].map(web.url);
+  const urls = ['/ok', '/status/404', '/redirect', '/big'].map(path => web.url(path));
   const ctx = context();
   expect(await run({ urls: [...urls, 'http://127.0.0.1:1/'] }, ctx)).toEqual({ warmed: 1, failed: 4 });
   expect(ctx.logged).toHaveLength(4);

@@ -1,9 +1,8 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { JOB_HANDLERS } from '../../src/jobs/index.ts';
 import { createJobServices } from '../../src/jobs/services/create-job-services.ts';
 import { testConfig } from '../helpers/config.ts';
 import { useSmtpSink } from '../helpers/fixtures.ts';
-import { handlerContext } from './handler-context.ts';
+import { handlerContext, handlerOf } from './handler-context.ts';
 
 const sink = await useSmtpSink();
 const config = testConfig(
@@ -20,7 +19,7 @@ afterEach(() => {
   sink.mails.length = 0;
 });
 
-const run = JOB_HANDLERS['email:send'].run;
+const run = handlerOf('email:send');
 const mail = { to: 'ann@example.com', subject: 'Hello ✓', body: 'Dear Ann,\nhello' };
 
 test('hands the mail to the server; its Message-ID is that of the job at every run', async () => {

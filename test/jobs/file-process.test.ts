@@ -4,14 +4,13 @@ import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { JOB_HANDLERS } from '../../src/jobs/index.ts';
 import { TenantFiles } from '../../src/jobs/services/tenant-files.ts';
-import { handlerContext, hexId } from './handler-context.ts';
+import { handlerContext, handlerOf, hexId } from './handler-context.ts';
 import { useTempDir } from './temp-dir.ts';
 
 const root = await useTempDir();
 const files = new TenantFiles(root);
-const run = JOB_HANDLERS['file:process'].run;
+const run = handlerOf('file:process');
 const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
 
 let tenant = '';

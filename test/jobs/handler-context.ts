@@ -1,3 +1,4 @@
+import { JOB_HANDLERS, type JobSubmission } from '../../src/jobs/index.ts';
 import type { JobContext, JobServices } from '../../src/jobs/job-context.ts';
 
 export interface RecordedContext extends JobContext {
@@ -34,4 +35,9 @@ export function handlerContext(services: Partial<JobServices>, overrides: Partia
 
 export function hexId(number: number): string {
   return number.toString(16).padStart(24, '0');
+}
+
+/** The handler of a type, called as the runner calls it: with any payload. */
+export function handlerOf(type: JobSubmission['type']): (payload: unknown, ctx: JobContext) => Promise<unknown> {
+  return (payload, ctx) => JOB_HANDLERS[type].run(payload, ctx);
 }

@@ -17,7 +17,7 @@ export interface JobServicesOptions {
  * What handlers use. A member is made when a handler asks for it first and kept for the process; `close()` ends what was
  * made: mail connections and the Redis connection, not the database.
  */
-export function createJobServices(options: JobServicesOptions): { services: JobServices; close(): Promise<void> } {
+export function createJobServices(options: JobServicesOptions): { services: JobServices; close: () => Promise<void> } {
   const { config } = options;
   const mailer = lazy(() => ({ transport: openTransport(config.smtp), from: config.smtp.from }));
   const redis = lazy(options.redis);
