@@ -112,7 +112,7 @@ async function change(
   wanted: Omit<StatusChange, 'runSeq'>,
 ): Promise<JobDocument | null> {
   const update = statusChange(context, { ...wanted, runSeq: wanted.set?.runSeq ?? job.runSeq });
-  return await context.jobs.findOneAndUpdate(
+  return context.jobs.findOneAndUpdate(
     // runSeq as read, so that the history names the life that the change belongs to. A foreign insert may have none.
     { _id: job._id, tenant: job.tenant, status: wanted.from, runSeq: job.runSeq ?? { $exists: false } },
     update,
@@ -122,7 +122,7 @@ async function change(
 
 /** Read on the primary: what follows is a conditional write there. */
 async function readJob({ jobs }: StoreContext, id: string, tenant: TenantView): Promise<JobDocument | null> {
-  return await jobs.findOne({ _id: new mongo.ObjectId(id), ...(tenant === null ? {} : { tenant }) });
+  return jobs.findOne({ _id: new mongo.ObjectId(id), ...(tenant === null ? {} : { tenant }) });
 }
 
 function invalidState(job: JobDocument): { status: 'invalid-state'; currentStatus: JobStatus } {

@@ -1,4 +1,6 @@
 import type { mongo } from 'mongoose';
+import type { LedgerConnection } from '../../platform/mongo.ts';
+import type { QueueCounts, QueueManager } from '../queue/queue-manager.ts';
 import type { JobDocument } from './job-document.ts';
 import type { TenantView } from './job-queries.ts';
 import type { CounterDocument } from './outcome-counters.ts';
@@ -13,7 +15,24 @@ export interface JobCounts {
   failed: number;
 }
 
+export type ConnectionState = 'connected' | 'disconnected';
+
+/** The shape of `getStats()` and of `GET /v1/stats`. */
+export interface Stats {
+  /** null in the API. */
+  worker: {
+    config: { mode: string; queue: string; batchSize: number; concurrency: number; intervalMs: number };
+    isRunning: boolean;
+    batchLoading: boolean;
+  } | null;
+  jobs: JobCounts;
+  /** What Redis holds, all lanes together; zeros while it is disconnected. */
+  queue: QueueCounts;
+  connections: { mongo: ConnectionState; redis: ConnectionState };
+}
+
 const CACHE_MS = 1_000;
+const NOTHING: QueueCounts = { waiting: 0, active: 0, completed: 0, failed: 0 };
 
 /**
  * Counts of jobs by status. What is open is counted in the partial indexes, which hold nothing else; what has ended comes
@@ -21,24 +40,41 @@ const CACHE_MS = 1_000;
  */
 export class JobStats {
   readonly #context: StoreContext;
-  readonly #cache = new Map<TenantView, { until: number; counts: Promise<JobCounts> }>();
+  readonly #queueManager: QueueManager;
+  readonly #ledger: LedgerConnection;
+  readonly #cache = new Map<TenantView, { until: number; stats: Promise<Omit<Stats, 'worker'>> }>();
 
-  constructor(context: StoreContext) {
-    this.#context = context;
+  constructor(options: { context: StoreContext; queueManager: QueueManager; ledger: LedgerConnection }) {
+    this.#context = options.context;
+    this.#queueManager = options.queueManager;
+    this.#ledger = options.ledger;
   }
 
-  /** `tenant` null counts all. @throws StorageUnavailableError */
-  counts(tenant: TenantView): Promise<JobCounts> {
+  /** Jobs of one tenant, or (`null`) of all; the engine's numbers are always those of all. @throws StorageUnavailableError */
+  read(tenant: TenantView = null): Promise<Omit<Stats, 'worker'>> {
     const now = performance.now();
     const cached = this.#cache.get(tenant);
-    if (cached && cached.until > now) return cached.counts;
-    const counts = this.#count(tenant);
-    const entry = { until: now + CACHE_MS, counts };
+    if (cached && cached.until > now) return cached.stats;
+    const entry = { until: now + CACHE_MS, stats: this.#read(tenant) };
     this.#cache.set(tenant, entry);
-    counts.catch(() => {
+    entry.stats.catch(() => {
       if (this.#cache.get(tenant) === entry) this.#cache.delete(tenant);
     });
-    return counts;
+    return entry.stats;
+  }
+
+  async #read(tenant: TenantView): Promise<Omit<Stats, 'worker'>> {
+    const [jobs, queue] = await Promise.all([this.#count(tenant), this.#engine()]);
+    const connections = {
+      mongo: this.#ledger.isConnected() ? 'connected' : 'disconnected',
+      redis: queue ? 'connected' : 'disconnected',
+    } as const;
+    return { jobs, queue: queue ?? NOTHING, connections };
+  }
+
+  async #engine(): Promise<QueueCounts | null> {
+    if (this.#queueManager.isAway()) return null;
+    return this.#queueManager.counts().catch(() => null);
   }
 
   #count(tenant: TenantView): Promise<JobCounts> {

@@ -17,8 +17,9 @@ export type Wake = (lane: string, count: number) => void;
 type NotAccepted = Exclude<CheckResult, { status: 'ok' }>;
 
 export type SubmitResult =
-  /** `replayed`: the idempotency key was known and stands for `job`. */
-  | { status: 'accepted' | 'replayed'; job: JobDocument }
+  | { status: 'accepted'; job: JobDocument }
+  /** The idempotency key was known and stands for `job`. */
+  | { status: 'replayed'; job: JobDocument }
   /** The idempotency key was used with another body. */
   | { status: 'conflict'; pointer: string }
   | NotAccepted;
