@@ -10,7 +10,7 @@ const NEEDS_QUOTES = /[",\r\n]|^\s|\s$/;
  * One cell of RFC 4180. Text that a spreadsheet would run as a formula gets a `'` in front and quotes around; numbers are
  * no text and stay as they are, so that -1 remains a number.
  */
-export function csvCell(value: unknown): string {
+function csvCell(value: unknown): string {
   if (value === null || value === undefined) return '';
   if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return String(value);
   const text = textOf(value);

@@ -19,7 +19,7 @@ export class ForbiddenPathError extends TaskError {
  * What can be told of a path from its text: absolute ones (also of Windows), `..`, backslashes and control characters are
  * refused. Answers why, or null. Symbolic links are looked at when the file is opened.
  */
-export function pathProblem(text: string): string | null {
+function pathProblem(text: string): string | null {
   if (/[\p{Cc}\u2028\u2029]/u.test(text)) return 'a path must not contain control characters';
   if (text.includes('\\')) return 'a path must not contain backslashes';
   if (text.startsWith('/') || /^[a-z]:/i.test(text)) return 'a path must be relative';
