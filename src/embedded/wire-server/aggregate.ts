@@ -1,0 +1,196 @@
+import { ChangeStream } from './change-stream.ts';
+import { type Context, deadlineOf, variablesOf } from './context.ts';
+import type { CursorSource } from './cursors.ts';
+import { CommandError, fail } from './errors.ts';
+import { explainAggregate } from './explain.ts';
+import { docToPlain, fromObject, type PlainObject, runMingo } from './expression.ts';
+import { isResumable } from './labels.ts';
+import { ListSource } from './list-source.ts';
+import { always, compileFilter, conjunction, type Node } from './match.ts';
+import { Query } from './query.ts';
+import { cursorReply, QuerySource } from './read-commands.ts';
+import { compileSort, type Sort } from './sort.ts';
+import { asNumber, Doc, doc, type Value } from './value.ts';
+import { checkCollation } from './write-commands.ts';
+
+/** Stages that mingo runs the way a real server does. */
+const STAGES = new Set([
+  '$match',
+  '$sort',
+  '$skip',
+  '$limit',
+  '$project',
+  '$addFields',
+  '$set',
+  '$unset',
+  '$group',
+  '$unwind',
+  '$count',
+  '$facet',
+  '$bucket',
+  '$bucketAuto',
+  '$sortByCount',
+  '$replaceRoot',
+  '$replaceWith',
+  '$redact',
+  '$sample',
+  '$lookup',
+  '$unionWith',
+  '$setWindowFields',
+  '$densify',
+  '$fill',
+  '$documents',
+]);
+const REFUSED = new Set([
+  '$out',
+  '$merge',
+  '$graphLookup',
+  '$geoNear',
+  '$indexStats',
+  '$collStats',
+  '$planCacheStats',
+  '$search',
+  '$vectorSearch',
+  '$listSessions',
+  '$listSampledQueries',
+  '$currentOp',
+  '$listLocalSessions',
+]);
+
+/** The part of a pipeline that the query engine does itself. */
+export interface Leading {
+  readonly filter: Node;
+  readonly sort: Sort | undefined;
+  readonly skip: number;
+  readonly limit: number;
+  readonly rest: Doc[];
+}
+
+function checkStages(pipeline: Doc[]): void {
+  pipeline.forEach((stage, index) => {
+    if (stage.fields.length !== 1) fail(40323, 'A pipeline stage specification object must contain exactly one field.');
+    const name = stage.first?.name as string;
+    if (name === '$changeStream') {
+      if (index > 0) fail(40602, '$changeStream is only valid as the first stage in a pipeline');
+    } else if (REFUSED.has(name)) fail(115, `${name} is not supported by this server`);
+    else if (!STAGES.has(name)) fail(40324, `Unrecognized pipeline stage name: '${name}'`);
+  });
+}
+
+/** Takes $match, $sort, $skip and $limit from the front as far as one query can express them. */
+export function leadingStages(pipeline: Doc[], variables: PlainObject | undefined): Leading {
+  const filters: Node[] = [];
+  let sort: Sort | undefined;
+  let skip = 0;
+  let limit = 0;
+  let at = 0;
+  for (; at < pipeline.length; at++) {
+    const { name, value } = (pipeline[at] as Doc).first as { name: string; value: Value };
+    if (name === '$match' && !skip && !limit) {
+      if (!(value instanceof Doc)) fail(15959, 'the match filter must be an expression in an object');
+      filters.push(compileFilter(value as Doc, { variables }));
+    } else if (name === '$sort' && !sort && !skip && !limit && value instanceof Doc && value.first)
+      sort = compileSort(value);
+    else if (name === '$skip' && !limit) skip += whole(value, '$skip', 15956, 0);
+    else if (name === '$limit' && !limit) limit = whole(value, '$limit', 15958, 1);
+    else break;
+  }
+  return { filter: filters.length ? conjunction(filters) : always, sort, skip, limit, rest: pipeline.slice(at) };
+}
+
+function whole(value: Value, name: string, code: number, least: number): number {
+  const number = asNumber(value);
+  if (number === undefined || !Number.isInteger(number))
+    return fail(5107200, `invalid argument to ${name} stage: Expected an integer: ${name}: ${String(value)}`);
+  return number >= least ? number : fail(code, `the ${name.slice(1)} must be ${least ? 'positive' : 'non-negative'}`);
+}
+
+export async function aggregateCommand(context: Context): Promise<Doc> {
+  const { args, db } = context;
+  const pipeline = args.docs('pipeline');
+  checkCollation(args);
+  if (args.boolean('explain')) return explainAggregate(context, pipeline);
+  const cursor =
+    args.optionalDoc('cursor') ??
+    fail(9, "The 'cursor' option is required, except for aggregate with the explain argument");
+  checkStages(pipeline);
+  const size = asNumber(cursor.get('batchSize')) ?? 101;
+  const target = args.body.first?.value;
+  if (typeof target !== 'string' && asNumber(target) !== 1)
+    return fail(9, "Invalid command format: the 'aggregate' field must specify a collection name or 1");
+  const ns = `${db}.${typeof target === 'string' ? args.collection() : '$cmd.aggregate'}`;
+  if (pipeline[0]?.first?.name === '$changeStream') return await openStream(context, pipeline, ns, size);
+  return await cursorReply(context, ns, await sourceOf(context, pipeline, ns), size);
+}
+
+async function openStream(context: Context, pipeline: Doc[], ns: string, size: number): Promise<Doc> {
+  const { args, db, session } = context;
+  if (session?.transaction)
+    fail(
+      263,
+      'Operation not permitted in transaction :: caused by :: Aggregation stage $changeStream cannot run within a multi-document transaction',
+    );
+  const collection = args.body.first?.value;
+  const wholeCluster = (pipeline[0]?.first?.value as Doc).get?.('allChangesForCluster') === true;
+  if (wholeCluster && db !== 'admin')
+    fail(72, "A $changeStream with 'allChangesForCluster:true' may only be opened on the 'admin' database");
+  const watched = {
+    db: wholeCluster ? undefined : db,
+    collection: typeof collection === 'string' ? collection : undefined,
+  };
+  try {
+    return await cursorReply(context, ns, new ChangeStream(context.services, watched, pipeline), size === 0 ? 1 : size);
+  } catch (error) {
+    if (error instanceof CommandError && isResumable(error.code)) error.labels.push('ResumableChangeStreamError');
+    if (error instanceof CommandError && (error.code === 280 || error.code === 286))
+      error.labels.push('NonResumableChangeStreamError');
+    throw error;
+  }
+}
+
+async function sourceOf(context: Context, pipeline: Doc[], ns: string): Promise<CursorSource> {
+  const { args, db, services, session } = context;
+  const variables = variablesOf(args);
+  const documents = pipeline[0]?.first?.name === '$documents' ? pipeline[0].first.value : undefined;
+  if (documents !== undefined) {
+    const items = runMingo([{}], [docToPlain(doc({ $project: { list: documents } }))], variables)[0]?.[
+      'list'
+    ] as PlainObject[];
+    return new ListSource(runMingo(items, pipeline.slice(1).map(docToPlain), variables).map(fromObject));
+  }
+  if (typeof args.body.first?.value !== 'string')
+    return fail(73, `{aggregate: 1} is not valid for '${String(pipeline[0]?.first?.name)}'; a collection is required.`);
+  const { rest, sort, ...leading } = leadingStages(pipeline, variables);
+  const query = new Query(services.store.find(ns), {
+    ...leading,
+    sort,
+    hint: args.get('hint'),
+    transaction: session?.transaction,
+    ...deadlineOf(context),
+  });
+  if (rest.length === 0) return new QuerySource(query, undefined);
+  const input: PlainObject[] = [];
+  await query.each(match => {
+    input.push(docToPlain(match.doc));
+    return true;
+  });
+  const others = otherCollections(context, db, rest);
+  const results =
+    rest.at(-1)?.first?.name === '$count' && input.length === 0
+      ? []
+      : runMingo(input, rest.map(docToPlain), variables, others);
+  return new ListSource(results.map(fromObject));
+}
+
+/** What $lookup and $unionWith may read. */
+function otherCollections(
+  { services }: Context,
+  db: string,
+  stages: Doc[],
+): ((name: string) => PlainObject[]) | undefined {
+  if (!stages.some(stage => ['$lookup', '$unionWith', '$facet'].includes(stage.first?.name ?? ''))) return undefined;
+  return name =>
+    [...(services.store.find(`${db}.${name}`)?.records.values() ?? [])].map(rec =>
+      docToPlain(Doc.fromBytes(rec.bytes)),
+    );
+}

@@ -1,0 +1,252 @@
+import { randomBytes } from 'node:crypto';
+import { CommandError, fail } from './errors.ts';
+import { type IndexField, indexFields, keysOf } from './index-keys.ts';
+import { compileSchema, type SchemaTest } from './json-schema.ts';
+import { always, compileFilter, type Node } from './match.ts';
+import { splitPath } from './paths.ts';
+import { SortedKeys } from './sorted-keys.ts';
+import type { Transaction } from './transaction.ts';
+import { Doc, RawDoc, truthy, type Value } from './value.ts';
+import { keyOf } from './value-order.ts';
+
+/** One stored document. The object stays the same for the document's whole life; `bytes` changes with each update. */
+export interface Rec {
+  readonly idKey: string;
+  /** Makes index entries of equal keys distinct, in the order of insertion. */
+  readonly suffix: string;
+  bytes: string;
+}
+
+export const docOf = (rec: Rec): Doc => Doc.fromBytes(rec.bytes);
+
+let records = 0;
+
+export function newRecord(idKey: string, bytes: string): Rec {
+  const suffix = Buffer.allocUnsafe(6);
+  suffix.writeUIntBE(++records, 0, 6);
+  return { idKey, bytes, suffix: suffix.toString('latin1') };
+}
+
+export class Index {
+  readonly spec: Doc;
+  readonly name: string;
+  readonly fields: IndexField[];
+  readonly unique: boolean;
+  readonly sparse: boolean;
+  readonly partial: Node | undefined;
+  /** First parts of all paths that decide about this index's keys. */
+  readonly roots: Set<string>;
+  readonly keys = new SortedKeys<Rec>();
+  /** Unique keys (without suffix) that open transactions hold. */
+  readonly reserved = new Map<string, Transaction>();
+
+  constructor(spec: Doc) {
+    this.spec = spec;
+    this.name = spec.get('name') as string;
+    this.fields = indexFields(spec.get('key') as Doc);
+    this.unique = truthy(spec.get('unique')) || this.name === '_id_';
+    this.sparse = truthy(spec.get('sparse'));
+    const partial = spec.get('partialFilterExpression');
+    this.partial = partial instanceof Doc ? compileFilter(partial) : undefined;
+    this.roots = new Set([
+      ...this.fields.map(field => field.parts[0] as string),
+      ...(this.partial ? pathRoots(this.partial) : []),
+    ]);
+  }
+
+  get multikey(): boolean {
+    return this.fields.some(field => field.multikey);
+  }
+
+  /** The keys a document has here: none if the index leaves it out. */
+  keysOf(doc: Doc, suffix: string): string[] {
+    if (this.partial && !this.partial.test(doc)) return [];
+    const { keys, missing } = keysOf(doc, this.fields, suffix);
+    return missing && this.sparse ? [] : keys;
+  }
+
+  touchedBy(roots: ReadonlySet<string> | undefined): boolean {
+    if (!roots) return true;
+    for (const root of this.roots) if (roots.has(root)) return true;
+    return false;
+  }
+
+  /** The record other than `self` that has this key already. */
+  holderOf(key: string, self: Rec | undefined): Rec | undefined {
+    const cursor = this.keys.cursor();
+    for (let found = cursor.seek(key); found && cursor.key?.startsWith(key); found = cursor.next()) {
+      if (cursor.item !== self) return cursor.item;
+    }
+    return undefined;
+  }
+}
+
+function pathRoots(node: Node): string[] {
+  return node.path === undefined ? node.children.flatMap(pathRoots) : [splitPath(node.path)[0] as string];
+}
+
+export class Collection {
+  readonly db: string;
+  readonly name: string;
+  readonly ns: string;
+  readonly uuid: Buffer;
+  readonly indexes = new Map<string, Index>();
+  /** In the order of insertion. */
+  readonly records = new Map<string, Rec>();
+  /** Documents that open transactions have written. */
+  readonly locks = new Map<string, Transaction>();
+  options: Doc;
+  #validator: SchemaTest | Node | undefined;
+  bytes = 0;
+
+  constructor(db: string, name: string, options: Doc, uuid: Buffer = randomBytes(16)) {
+    this.db = db;
+    this.name = name;
+    this.ns = `${db}.${name}`;
+    this.uuid = uuid;
+    this.options = options;
+    this.setOptions(options);
+    this.indexes.set('_id_', new Index(new Doc().set('v', 2).set('key', new Doc().set('_id', 1)).set('name', '_id_')));
+  }
+
+  setOptions(options: Doc): void {
+    const validator = options.get('validator');
+    const schema = validator instanceof Doc ? validator.get('$jsonSchema') : undefined;
+    if (validator instanceof Doc && validator.fields.length === 1 && schema instanceof Doc)
+      this.#validator = compileSchema(schema);
+    else this.#validator = validator instanceof Doc && validator.first ? compileFilter(validator) : undefined;
+    this.options = options;
+  }
+
+  /** Refuses a document that the collection's validator does not accept (code 121), unless it only warns. */
+  validate(doc: Doc): void {
+    const validator = this.#validator;
+    if (!validator || this.options.get('validationAction') === 'warn' || this.options.get('validationLevel') === 'off')
+      return;
+    const details =
+      typeof validator === 'function'
+        ? validator(doc)
+        : validator.test(doc)
+          ? undefined
+          : { operatorName: 'validator' };
+    if (details) fail(121, 'Document failed validation', { errInfo: { failingDocumentId: doc.get('_id'), details } });
+  }
+
+  get hasValidator(): boolean {
+    return this.#validator !== undefined;
+  }
+
+  /** Throws 11000 for a unique key that another record has; returns a transaction that holds one, to wait for. */
+  conflict(
+    doc: Doc,
+    self: Rec | undefined,
+    idKey: string,
+    touched: ReadonlySet<string> | undefined,
+    mine?: Transaction,
+  ): Transaction | undefined {
+    const locked = this.locks.get(idKey);
+    if (locked && locked !== mine) return locked;
+    for (const index of this.indexes.values()) {
+      if (!index.unique || !index.touchedBy(touched)) continue;
+      for (const key of index.keysOf(doc, '')) {
+        const holder = index.reserved.get(key);
+        if (holder && holder !== mine) return holder;
+        const other = index.holderOf(key, self);
+        if (!other) continue;
+        const lock = this.locks.get(other.idKey);
+        if (lock && lock !== mine) return lock;
+        if (!mine?.hides(this, other, index, key)) throw duplicateKey(this, index, doc);
+      }
+    }
+    return undefined;
+  }
+
+  insert(rec: Rec, doc: Doc): void {
+    this.records.set(rec.idKey, rec);
+    this.bytes += rec.bytes.length;
+    for (const index of this.indexes.values())
+      for (const key of index.keysOf(doc, rec.suffix)) index.keys.add(key, rec);
+  }
+
+  update(rec: Rec, before: Doc, after: Doc, bytes: string, touched: ReadonlySet<string> | undefined): void {
+    for (const index of this.indexes.values()) {
+      if (!index.touchedBy(touched)) continue;
+      const old = index.keysOf(before, rec.suffix);
+      const now = index.keysOf(after, rec.suffix);
+      for (const key of old) if (!now.includes(key)) index.keys.delete(key);
+      for (const key of now) if (!old.includes(key)) index.keys.add(key, rec);
+    }
+    this.bytes += bytes.length - rec.bytes.length;
+    rec.bytes = bytes;
+  }
+
+  remove(rec: Rec, doc: Doc): void {
+    this.records.delete(rec.idKey);
+    this.bytes -= rec.bytes.length;
+    for (const index of this.indexes.values()) for (const key of index.keysOf(doc, rec.suffix)) index.keys.delete(key);
+  }
+
+  /** The same documents and indexes under another name. */
+  renamed(ns: string): Collection {
+    const dot = ns.indexOf('.');
+    const other = new Collection(ns.slice(0, dot), ns.slice(dot + 1), this.options, this.uuid);
+    for (const [idKey, rec] of this.records) other.records.set(idKey, rec);
+    for (const [name, index] of this.indexes) other.indexes.set(name, index);
+    other.bytes = this.bytes;
+    return other;
+  }
+
+  /** Fills an index from the records in one go: sorted keys are loaded, not inserted. */
+  build(index: Index): void {
+    const entries: { key: string; rec: Rec }[] = [];
+    for (const rec of this.records.values())
+      for (const key of index.keysOf(docOf(rec), rec.suffix)) entries.push({ key, rec });
+    entries.sort((a, b) => (a.key < b.key ? -1 : 1));
+    index.keys.load(
+      entries.map(entry => entry.key),
+      entries.map(entry => entry.rec),
+    );
+    if (!index.unique) return;
+    for (let i = 1; i < entries.length; i++) {
+      const { key, rec } = entries[i] as { key: string; rec: Rec };
+      const last = entries[i - 1] as { key: string; rec: Rec };
+      if (last.rec !== rec && last.key.slice(0, -6) === key.slice(0, -6)) throw duplicateKey(this, index, docOf(rec));
+    }
+  }
+}
+
+function duplicateKey(collection: Collection, index: Index, doc: Doc): CommandError {
+  const keyValue = new Doc();
+  for (const field of index.fields) {
+    let value: Value | undefined = doc;
+    for (const part of field.parts) value = value instanceof Doc ? value.get(part) : undefined;
+    keyValue.set(field.path, value ?? null);
+  }
+  const shown = keyValue.fields.map(({ name, value }) => `${name}: ${show(value)}`).join(', ');
+  return new CommandError(
+    11000,
+    `E11000 duplicate key error collection: ${collection.ns} index: ${index.name} dup key: { ${shown} }`,
+    {
+      keyPattern: index.spec.get('key'),
+      keyValue,
+    },
+  );
+}
+
+function show(value: Value): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (value instanceof Doc) return `{ ${value.fields.map(field => `${field.name}: ${show(field.value)}`).join(', ')} }`;
+  if (value instanceof Date) return `new Date(${value.getTime()})`;
+  if (typeof value === 'object' && value !== null && value.constructor.name === 'Oid')
+    return `ObjectId('${String(value)}')`;
+  return String(value);
+}
+
+/** The key of a stored document's `_id`, which the server always puts first. */
+export function idKeyOf(value: Value): string {
+  return keyOf(value);
+}
+
+export const raw = (rec: Rec): RawDoc => new RawDoc(rec.bytes);
+
+export const everything = always;

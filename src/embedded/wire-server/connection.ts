@@ -1,0 +1,75 @@
+import type { Socket } from 'node:net';
+import { dispatch } from './dispatch.ts';
+import { CommandError } from './errors.ts';
+import { isHello, streamHello } from './hello.ts';
+import type { Services } from './server.ts';
+import { encodeReply, MessageReader, parseMessage, type Request } from './wire.ts';
+
+/** One client socket. Its commands run one after the other, as the protocol wants. */
+export class Connection {
+  readonly id: number;
+  readonly socket: Socket;
+  readonly #services: Services;
+  readonly #reader = new MessageReader();
+  readonly #queue: Buffer[] = [];
+  readonly #onClose = new Set<() => void>();
+  #running = false;
+  closed = false;
+  /** As the client's handshake named it; fail points choose by it. */
+  appName = '';
+
+  constructor(socket: Socket, services: Services, id: number) {
+    this.socket = socket;
+    this.id = id;
+    this.#services = services;
+    socket.setNoDelay(true);
+    socket.on('data', chunk => this.#receive(chunk));
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      this.closed = true;
+      for (const listener of this.#onClose) listener();
+      this.#onClose.clear();
+    });
+  }
+
+  /** Calls back when the socket closes; returns how to take that back. A wait that outlives its client must use it. */
+  onClose(listener: () => void): () => void {
+    this.#onClose.add(listener);
+    return () => this.#onClose.delete(listener);
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      this.#queue.push(...this.#reader.push(chunk));
+    } catch {
+      // The stream is out of step: there is no telling where the next message begins.
+      this.socket.destroy();
+      return;
+    }
+    if (!this.#running) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    for (let message = this.#queue.shift(); message && !this.closed; message = this.#queue.shift()) {
+      try {
+        await this.#answer(parseMessage(message));
+      } catch (error) {
+        if (!(error instanceof CommandError))
+          process.stderr.write(`connection ${this.id}: ${error instanceof Error ? error.stack : String(error)}\n`);
+        this.socket.destroy();
+      }
+    }
+    this.#running = false;
+  }
+
+  async #answer(request: Request): Promise<void> {
+    const reply = await dispatch(this.#services, this, request.body);
+    if (!reply) this.socket.destroy();
+    if (!reply || request.silent || this.closed) return;
+    const streams = request.exhaustAllowed && isHello(request.body) && request.body.has('topologyVersion');
+    const { id, bytes } = encodeReply(request, reply, streams);
+    this.socket.write(bytes);
+    if (streams) await streamHello(this.#services, this, request, id);
+  }
+}

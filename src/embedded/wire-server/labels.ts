@@ -1,0 +1,38 @@
+import type { Context } from './context.ts';
+import { asNumber, Doc, type Value } from './value.ts';
+
+/** Errors after which a write may be sent again. */
+const RETRYABLE = new Set([6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436]);
+/** Errors after which a whole transaction may be tried again. */
+const TRANSIENT = new Set([24, 112, 244, 246, 251, 267]);
+/** Errors after which a change stream may be opened again where it was. */
+const RESUMABLE = new Set([...RETRYABLE, 43, 63, 133, 150, 234, 13388]);
+
+/** The driver retries by label, not by code. A fail point's labels replace the server's own. */
+export function addLabels(reply: Doc, context: Context, forced: string[] | undefined): void {
+  const concernError = reply.get('writeConcernError');
+  const failed = reply.has('code');
+  if (!failed && !(concernError instanceof Doc)) return;
+  if (forced) {
+    if (forced.length) reply.set('errorLabels', forced);
+    return;
+  }
+  const code = asNumber(failed ? reply.get('code') : (concernError as Doc).get('code')) as number;
+  const known = reply.get('errorLabels');
+  const labels = new Set<Value>(Array.isArray(known) ? known : []);
+  for (const label of labelsOf(code, failed, context)) labels.add(label);
+  if (labels.size) reply.set('errorLabels', [...labels]);
+}
+
+function labelsOf(code: number, failed: boolean, { args, name }: Context): string[] {
+  const labels: string[] = [];
+  const ends = name === 'commitTransaction' || name === 'abortTransaction';
+  const inside = args.get('autocommit') === false && !ends;
+  if (inside && (TRANSIENT.has(code) || RETRYABLE.has(code))) labels.push('TransientTransactionError');
+  if (failed && name === 'commitTransaction' && TRANSIENT.has(code)) labels.push('TransientTransactionError');
+  const retryable = ends || (args.get('txnNumber') !== undefined && !inside);
+  if (retryable && RETRYABLE.has(code)) labels.push('RetryableWriteError');
+  return labels;
+}
+
+export const isResumable = (code: number): boolean => RESUMABLE.has(code);

@@ -1,0 +1,148 @@
+import { type Collection, docOf, type Rec } from './collection.ts';
+import { CommandError } from './errors.ts';
+import type { Node } from './match.ts';
+import { choosePlan, type Plan } from './plan.ts';
+import { type Counters, scan } from './scan.ts';
+import { type Sort, sortItems } from './sort.ts';
+import type { Transaction } from './transaction.ts';
+import { Doc, type Value } from './value.ts';
+
+/** A document that a query found, in the version its reader sees. `rec` is missing for a transaction's own insert. */
+export interface Match {
+  readonly rec: Rec | undefined;
+  readonly bytes: string;
+  readonly doc: Doc;
+}
+
+export interface QueryOptions {
+  readonly filter: Node;
+  readonly sort?: Sort | undefined;
+  readonly skip?: number;
+  readonly limit?: number;
+  readonly hint?: Value | undefined;
+  readonly transaction?: Transaction | undefined;
+  /** performance.now() at which the operation fails with code 50. */
+  readonly deadline?: number;
+}
+
+/** The event loop is given back after this much work. */
+const SLICE_MS = 5;
+/** The clock is read once for so many documents. */
+const CHECK_EVERY = 32;
+
+/** A running query. It works in slices, so that a long scan does not hold up everybody else. */
+export class Query {
+  readonly collection: Collection | undefined;
+  readonly options: QueryOptions;
+  readonly plan: Plan;
+  readonly counters: Counters = { keys: 0, docs: 0 };
+  returned = 0;
+  done = false;
+  #source: Iterator<Match | undefined> | undefined;
+  #toSkip: number;
+
+  constructor(collection: Collection | undefined, options: QueryOptions) {
+    this.collection = collection;
+    this.options = options;
+    this.#toSkip = options.skip ?? 0;
+    const { sort, limit } = options;
+    const planned: Plan = collection
+      ? choosePlan(collection, { ...options, ...(limit && { limit: limit + this.#toSkip }) })
+      : { kind: 'scan', backward: false, sorted: true };
+    // What only the transaction sees is put behind the scan, so the index no longer gives the order.
+    const overlaid =
+      collection &&
+      sort &&
+      options.transaction &&
+      (options.transaction.own.has(collection) || options.transaction.before.has(collection));
+    this.plan = overlaid && planned.kind === 'index' ? { ...planned, sorted: false } : planned;
+  }
+
+  /** Every candidate in turn: a match, or undefined for one that does not match (so that the caller can pause). */
+  *#candidates(): Generator<Match | undefined> {
+    const { collection, options, counters } = this;
+    if (!collection) return;
+    const { filter, transaction } = options;
+    for (const rec of scan(collection, this.plan, counters)) {
+      if (transaction?.shadows(collection, rec.idKey)) continue;
+      counters.docs++;
+      const doc = docOf(rec);
+      yield filter.test(doc) ? { rec, doc, bytes: rec.bytes } : undefined;
+    }
+    for (const { rec, bytes } of transaction?.versions(collection) ?? []) {
+      counters.docs++;
+      const doc = Doc.fromBytes(bytes);
+      yield filter.test(doc) ? { rec, doc, bytes } : undefined;
+    }
+  }
+
+  async #sorted(sort: Sort): Promise<Iterator<Match>> {
+    const found: { item: Match; values: Value[] }[] = [];
+    await sliced(this.#candidates(), this.options.deadline, match => {
+      if (match) found.push({ item: match, values: sort.values(match.doc) });
+      return true;
+    });
+    const { skip = 0, limit = 0 } = this.options;
+    return sortItems(found, sort, limit > 0 ? skip + limit : 0).values();
+  }
+
+  /** Hands matches to `take` until it returns false or there are no more. */
+  async each(take: (match: Match) => boolean): Promise<void> {
+    const { sort, limit = 0 } = this.options;
+    this.#source ??= sort && !this.plan.sorted ? await this.#sorted(sort) : this.#candidates();
+    const exhausted = await sliced(
+      { next: () => (this.#source as Iterator<Match | undefined>).next() },
+      this.options.deadline,
+      match => {
+        if (!match) return true;
+        if (this.#toSkip > 0) {
+          this.#toSkip--;
+          return true;
+        }
+        this.returned++;
+        const more = take(match);
+        if (limit > 0 && this.returned >= limit) this.done = true;
+        return more && !this.done;
+      },
+    );
+    if (exhausted) this.done = true;
+  }
+
+  async all(): Promise<Match[]> {
+    const found: Match[] = [];
+    await this.each(match => {
+      found.push(match);
+      return true;
+    });
+    return found;
+  }
+
+  async one(): Promise<Match | undefined> {
+    let found: Match | undefined;
+    await this.each(match => {
+      found = match;
+      return false;
+    });
+    return found;
+  }
+}
+
+/** Runs through an iterator in slices; true if it came to the end. */
+async function sliced<T>(
+  source: Iterator<T>,
+  deadline: number | undefined,
+  take: (item: T) => boolean,
+): Promise<boolean> {
+  let started = performance.now();
+  for (let count = 1; ; count++) {
+    const step = source.next();
+    if (step.done) return true;
+    if (!take(step.value)) return false;
+    if (count % CHECK_EVERY !== 0) continue;
+    const now = performance.now();
+    if (deadline !== undefined && now > deadline) throw new CommandError(50, 'operation exceeded time limit');
+    if (now - started < SLICE_MS) continue;
+    await new Promise<void>(setImmediate);
+    started = performance.now();
+  }
+}

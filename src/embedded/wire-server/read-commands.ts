@@ -1,0 +1,231 @@
+import { aggregateCommand } from './aggregate.ts';
+import { type Commands, type Context, deadlineOf, variablesOf } from './context.ts';
+import type { CursorSource } from './cursors.ts';
+import { CommandError, fail } from './errors.ts';
+import { explain } from './explain.ts';
+import { isResumable } from './labels.ts';
+import { compileFilter } from './match.ts';
+import { valuesAt } from './paths.ts';
+import { compileProjection, type Projection } from './project.ts';
+import { type Match, Query } from './query.ts';
+import { compileSort } from './sort.ts';
+import { asNumber, Doc, doc, RawDoc, type Value } from './value.ts';
+import { keyOf } from './value-order.ts';
+import { checkCollation } from './write-commands.ts';
+
+const MAX_BATCH_BYTES = 16 * 1024 * 1024 - 1024;
+const FIRST_BATCH = 101;
+
+/** The documents of a running query, batch by batch. */
+export class QuerySource implements CursorSource {
+  readonly query: Query;
+  readonly #project: Projection | undefined;
+  /** Fetched, but no longer fitting into the last batch. */
+  #ahead: Match | undefined;
+
+  constructor(query: Query, project: Projection | undefined) {
+    this.query = query;
+    this.#project = project;
+  }
+
+  get done(): boolean {
+    return this.query.done && !this.#ahead;
+  }
+
+  async next(size: number): Promise<(Doc | RawDoc)[]> {
+    const batch: (Doc | RawDoc)[] = [];
+    let bytes = 0;
+    const add = ({ doc: document, bytes: raw }: Match) => {
+      batch.push(this.#project ? this.#project(document) : new RawDoc(raw));
+      bytes += raw.length;
+    };
+    if (this.#ahead) add(this.#ahead);
+    this.#ahead = undefined;
+    if (this.query.done) return batch;
+    await this.query.each(match => {
+      if ((size > 0 && batch.length >= size) || (batch.length > 0 && bytes + match.bytes.length > MAX_BATCH_BYTES)) {
+        this.#ahead = match;
+        return false;
+      }
+      add(match);
+      return true;
+    });
+    return batch;
+  }
+}
+
+/** Answers with the first batch, and with a cursor if there is more. */
+export async function cursorReply(
+  context: Context,
+  ns: string,
+  source: CursorSource,
+  size: number,
+  single = false,
+): Promise<Doc> {
+  const firstBatch = size === 0 && !single ? [] : await source.next(size, context, 0);
+  const finished = source.done || single;
+  if (finished) source.close?.();
+  const id = finished
+    ? 0n
+    : context.services.cursors.open(context, ns, source, context.args.boolean('noCursorTimeout'));
+  return doc({
+    cursor: { firstBatch, ...(source.resumeToken && { postBatchResumeToken: source.resumeToken }), id, ns },
+  });
+}
+
+export function buildQuery(context: Context): Query {
+  const { args, db, services, session } = context;
+  checkCollation(args);
+  for (const name of ['tailable', 'awaitData', 'returnKey'])
+    if (args.boolean(name)) fail(115, `${name} is not supported by this server`);
+  const filter = compileFilter(args.doc('filter'), { variables: variablesOf(args) });
+  const sort = args.doc('sort');
+  const limit = args.count('limit');
+  return new Query(services.store.find(`${db}.${args.collection()}`), {
+    filter,
+    sort: sort.first && sort.first.name !== '$natural' ? compileSort(sort) : undefined,
+    skip: args.count('skip'),
+    limit,
+    hint: sort.first?.name === '$natural' ? sort : args.get('hint'),
+    transaction: session?.transaction,
+    ...deadlineOf(context),
+  });
+}
+
+async function find(context: Context): Promise<Doc> {
+  const { args, db, services } = context;
+  const query = buildQuery(context);
+  const project = compileProjection(args.doc('projection'), variablesOf(args));
+  services.metrics.count('query', 1);
+  return await cursorReply(
+    context,
+    `${db}.${args.collection()}`,
+    new QuerySource(query, project),
+    args.count('batchSize', FIRST_BATCH),
+    args.boolean('singleBatch'),
+  );
+}
+
+async function getMore(context: Context): Promise<Doc> {
+  const { args, db, services } = context;
+  const id = args.get('getMore');
+  if (typeof id !== 'bigint') return fail(14, "BSON field 'getMore.getMore' is the wrong type, expected type 'long'");
+  const ns = `${db}.${args.string('collection')}`;
+  services.metrics.count('getmore', 1);
+  const cursor = services.cursors.take(id, ns, context);
+  try {
+    const failure = services.failPoints.fire('failGetMoreAfterCursorCheckout');
+    const code = asNumber(failure?.get('errorCode'));
+    if (code !== undefined)
+      throw new CommandError(code, "Failing getMore via 'failGetMoreAfterCursorCheckout' failpoint");
+    if (args.get('maxTimeMS') !== undefined && !cursor.source.waits)
+      fail(2, 'cannot set maxTimeMS on getMore command for a non-awaitData cursor');
+    const nextBatch = await cursor.source.next(args.count('batchSize'), context, args.count('maxTimeMS', 1000));
+    const token = cursor.source.resumeToken;
+    return doc({
+      cursor: { nextBatch, ...(token && { postBatchResumeToken: token }), id: cursor.source.done ? 0n : id, ns },
+    });
+  } catch (error) {
+    if (cursor.source.waits && error instanceof CommandError && isResumable(error.code))
+      error.labels.push('ResumableChangeStreamError');
+    throw error;
+  } finally {
+    services.cursors.release(cursor);
+  }
+}
+
+function killCursors({ args, db, services }: Context): Doc {
+  const ns = `${db}.${args.collection()}`;
+  const ids = args.get('cursors');
+  if (!Array.isArray(ids)) return args.missing('cursors');
+  const killed: Value[] = [];
+  const missing: Value[] = [];
+  for (const id of ids) (typeof id === 'bigint' && services.cursors.kill(id, ns) ? killed : missing).push(id);
+  return doc({ cursorsKilled: killed, cursorsNotFound: missing, cursorsAlive: [], cursorsUnknown: [] });
+}
+
+export function countQuery(context: Context): Query {
+  const { args, db, services } = context;
+  checkCollation(args);
+  const filter = compileFilter(args.doc('query'));
+  const limit = Math.abs(args.optionalNumber('limit') ?? 0);
+  return new Query(services.store.find(`${db}.${args.collection()}`), {
+    filter,
+    skip: args.count('skip'),
+    limit,
+    hint: args.get('hint'),
+    ...deadlineOf(context),
+  });
+}
+
+async function count(context: Context): Promise<Doc> {
+  const { args, db, services } = context;
+  context.services.metrics.count('command', 1);
+  const collection = services.store.find(`${db}.${args.collection()}`);
+  if (!args.optionalDoc('query')?.first && !args.get('skip') && !args.get('limit'))
+    return doc({ n: collection?.records.size ?? 0 });
+  let n = 0;
+  await countQuery(context).each(() => {
+    n++;
+    return true;
+  });
+  return doc({ n });
+}
+
+async function distinct(context: Context): Promise<Doc> {
+  const { args, db, services, session } = context;
+  checkCollation(args);
+  const key = args.string('key');
+  const found = new Map<string, Value>();
+  const filter = compileFilter(args.doc('query'));
+  const options = { filter, hint: args.get('hint'), transaction: session?.transaction, ...deadlineOf(context) };
+  await new Query(services.store.find(`${db}.${args.collection()}`), options).each(match => {
+    for (const value of valuesAt(match.doc, key)) {
+      const id = keyOf(value);
+      if (!found.has(id)) found.set(id, value);
+    }
+    return true;
+  });
+  return doc({ values: [...found.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value) });
+}
+
+export const readCommands: Commands = {
+  find: {
+    fields: [
+      'filter',
+      'projection',
+      'sort',
+      'skip',
+      'limit',
+      'batchSize',
+      'singleBatch',
+      'hint',
+      'let',
+      'collation',
+      'noCursorTimeout',
+      'allowDiskUse',
+      'allowPartialResults',
+      'tailable',
+      'awaitData',
+      'returnKey',
+      'showRecordId',
+      'min',
+      'max',
+      'oplogReplay',
+    ],
+    inTransaction: true,
+    run: find,
+  },
+  getMore: { fields: ['collection', 'batchSize'], inTransaction: true, run: getMore },
+  killCursors: { fields: ['cursors'], inTransaction: true, run: killCursors },
+  count: { fields: ['query', 'limit', 'skip', 'hint', 'collation', 'fields'], run: count },
+  distinct: { fields: ['key', 'query', 'hint', 'collation'], inTransaction: true, run: distinct },
+  aggregate: {
+    fields: ['pipeline', 'cursor', 'explain', 'allowDiskUse', 'hint', 'let', 'collation', 'bypassDocumentValidation'],
+    inTransaction: true,
+    run: aggregateCommand,
+  },
+  explain: { fields: ['verbosity'], run: explain },
+};
+
+export const isDoc = (value: Value | undefined): value is Doc => value instanceof Doc;

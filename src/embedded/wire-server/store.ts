@@ -1,0 +1,215 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { Timestamp } from 'bson';
+import { Collection, docOf, Index } from './collection.ts';
+import { CommandError, fail } from './errors.ts';
+import { type Event, EventLog } from './event-log.ts';
+import { Journal, readFrames } from './journal.ts';
+import { replayFrame } from './recovery.ts';
+import { Sessions } from './sessions.ts';
+import type { OwnWrite, Transaction } from './transaction.ts';
+import { Doc, doc, type Value } from './value.ts';
+import { toBytes } from './value-write.ts';
+import { WriteBatch } from './write-batch.ts';
+
+/** The one clock: $currentDate, localTime and TTL read it, so that a test can move it. */
+export const clock = { now: (): Date => new Date() };
+
+/** What a frame says of the session that wrote it, so that a repeated command finds its reply even after a crash. */
+export interface FrameSession {
+  readonly key: string;
+  readonly lsid: Value;
+  readonly number: bigint;
+  readonly reply: Doc;
+  readonly transaction: boolean;
+}
+
+export class Store {
+  readonly collections = new Map<string, Collection>();
+  readonly events = new EventLog();
+  readonly sessions = new Sessions();
+  readonly openTransactions = new Set<Transaction>();
+  clusterTime = new Timestamp({ t: Math.floor(Date.now() / 1000), i: 1 });
+  /** Where the last frame ends. */
+  position = 0;
+  readonly journal: Journal;
+  #busy = false;
+  readonly #queue: (() => void)[] = [];
+
+  constructor(dataDir: string, holdMs: number) {
+    const file = path.join(dataDir, 'journal.log');
+    const end = existsSync(file) ? readFrames(file, payload => replayFrame(this, payload)) : 0;
+    for (const collection of this.collections.values())
+      for (const index of collection.indexes.values()) collection.build(index);
+    this.events.revealAll();
+    this.journal = new Journal(file, end, holdMs, position => this.events.reveal(position));
+    this.position = end;
+  }
+
+  // --- catalog ---
+
+  find(ns: string): Collection | undefined {
+    return this.collections.get(ns);
+  }
+
+  /** The collection, made if it is not there yet. */
+  make(batch: WriteBatch, db: string, name: string, options: Doc = new Doc()): Collection {
+    const known = this.collections.get(`${db}.${name}`);
+    if (known) return known;
+    const collection = new Collection(db, name, options);
+    this.collections.set(collection.ns, collection);
+    batch.note({ entry: doc({ o: 'create', n: collection.ns, d: options, u: collection.uuid.toString('hex') }) });
+    return collection;
+  }
+
+  drop(batch: WriteBatch, collection: Collection): void {
+    this.collections.delete(collection.ns);
+    const { db, name } = collection;
+    batch.note({ entry: doc({ o: 'drop', n: collection.ns }), event: { kind: 'drop', db, collection: name } });
+  }
+
+  rename(batch: WriteBatch, source: Collection, to: string): void {
+    const { db, name } = source;
+    this.collections.delete(source.ns);
+    this.collections.set(to, source.renamed(to));
+    batch.note({
+      entry: doc({ o: 'rename', n: source.ns, d: doc({ to }) }),
+      event: { kind: 'rename', db, collection: name, to },
+    });
+  }
+
+  addIndex(batch: WriteBatch, collection: Collection, spec: Doc): void {
+    const index = new Index(spec);
+    collection.build(index);
+    collection.indexes.set(index.name, index);
+    batch.note({ entry: doc({ o: 'index', n: collection.ns, d: spec }) });
+  }
+
+  dropIndex(batch: WriteBatch, collection: Collection, name: string): void {
+    collection.indexes.delete(name);
+    batch.note({ entry: doc({ o: 'unindex', n: collection.ns, d: doc({ name }) }) });
+  }
+
+  setOptions(batch: WriteBatch, collection: Collection, options: Doc): void {
+    collection.setOptions(options);
+    batch.note({ entry: doc({ o: 'options', n: collection.ns, d: options }) });
+  }
+
+  // --- writing: one command at a time ---
+
+  async enter(): Promise<void> {
+    if (!this.#busy) {
+      this.#busy = true;
+      return;
+    }
+    await new Promise<void>(resolve => this.#queue.push(resolve));
+  }
+
+  leave(): void {
+    const next = this.#queue.shift();
+    if (next) next();
+    else this.#busy = false;
+  }
+
+  newBatch(): WriteBatch {
+    return new WriteBatch(this.openTransactions);
+  }
+
+  tick(): Timestamp {
+    const seconds = Math.floor(clock.now().getTime() / 1000);
+    const { t, i } = this.clusterTime;
+    this.clusterTime = seconds > t ? new Timestamp({ t: seconds, i: 1 }) : new Timestamp({ t, i: i + 1 });
+    return this.clusterTime;
+  }
+
+  /** Journals what the batch has applied. Returns the position that a durable answer must wait for. */
+  frame(batch: WriteBatch, session?: FrameSession): number {
+    const { ops } = batch;
+    if (ops.length === 0 && !session) return this.position;
+    batch.ops = [];
+    const time = this.tick();
+    const wallTime = clock.now();
+    const payload = doc({
+      t: time,
+      w: wallTime,
+      e: BigInt(this.events.next),
+      ops: ops.map(op => op.entry),
+      s: session && doc({ l: session.lsid, n: session.number, r: session.reply, x: session.transaction }),
+    });
+    this.position = this.journal.append(Buffer.from(toBytes(payload), 'latin1'));
+    const transaction = session?.transaction ? { lsid: session.lsid, number: session.number } : undefined;
+    for (const op of ops) this.addEvent(op.event, { position: this.position, time, wallTime, transaction });
+    if (session) this.sessions.remember(session.key, session.number, session.reply);
+    return this.position;
+  }
+
+  addEvent(
+    event: Partial<Event> | undefined,
+    rest: Pick<Event, 'position' | 'time' | 'wallTime' | 'transaction'>,
+  ): void {
+    if (!event?.kind) return;
+    const { kind, db = '', collection = '', id, before, after, to } = event;
+    this.events.add({ seq: this.events.next, kind, db, collection, id, before, after, to, ...rest });
+  }
+
+  /**
+   * A plain writer met a transaction's lock: it journals what it did so far, lets others write, and goes on when the
+   * transaction has ended. What it read before may have changed meanwhile.
+   */
+  async waitFor(batch: WriteBatch, transaction: Transaction, deadline: number): Promise<void> {
+    this.frame(batch);
+    this.leave();
+    const left = deadline - performance.now();
+    const timer = { id: undefined as NodeJS.Timeout | undefined };
+    const timeout = new Promise<'late'>(resolve => {
+      if (Number.isFinite(left)) timer.id = setTimeout(() => resolve('late'), Math.max(0, left));
+    });
+    const outcome = await Promise.race([transaction.done, timeout]);
+    clearTimeout(timer.id);
+    await this.enter();
+    if (outcome === 'late') throw new CommandError(50, 'operation exceeded time limit');
+  }
+
+  // --- transactions ---
+
+  commit(transaction: Transaction, lsid: Value, key: string, reply: Doc): number {
+    const batch = this.newBatch();
+    this.openTransactions.delete(transaction);
+    for (const [collection, writes] of transaction.own) {
+      if (this.collections.get(collection.ns) !== collection) fail(112, `the collection ${collection.ns} was dropped`);
+      // Deletes first: an insert of the same transaction may use a unique key that a delete frees.
+      const ordered = [...writes.values()].sort((a, b) => Number(a.bytes !== null) - Number(b.bytes !== null));
+      for (const write of ordered) applyOwn(batch, collection, write);
+    }
+    transaction.release();
+    return this.frame(batch, { key, lsid, number: transaction.number, reply, transaction: true });
+  }
+
+  /** Ends a transaction from outside, as a drop or a step-down does. */
+  endTransaction(transaction: Transaction): void {
+    Object.assign(this.sessions.state(transaction.key), { transaction: undefined, ended: 'aborted' });
+    this.abort(transaction);
+  }
+
+  async close(): Promise<void> {
+    await this.journal.close();
+  }
+
+  abort(transaction: Transaction): void {
+    this.openTransactions.delete(transaction);
+    transaction.release();
+  }
+}
+
+function applyOwn(batch: WriteBatch, collection: Collection, { rec, bytes, replaced }: OwnWrite): void {
+  if (bytes === null) {
+    if (rec) batch.remove(collection, rec, docOf(rec));
+    return;
+  }
+  const document = Doc.fromBytes(bytes);
+  if (!rec) return batch.insert(collection, document, bytes);
+  const before = docOf(rec);
+  // Which fields several updates touched is not kept; naming all of them checks every index.
+  const touched = replaced ? undefined : new Set([...before.fields, ...document.fields].map(field => field.name));
+  batch.update(collection, rec, before, document, bytes, touched);
+}

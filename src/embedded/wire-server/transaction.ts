@@ -1,0 +1,112 @@
+import type { Collection, Index, Rec } from './collection.ts';
+import { CommandError } from './errors.ts';
+
+/** One document a transaction has written: its bytes (null = deleted), and the record it replaces. */
+export interface OwnWrite {
+  readonly collection: Collection;
+  readonly idKey: string;
+  readonly rec: Rec | undefined;
+  bytes: string | null;
+  /** Its last write replaced the whole document: change streams tell it so. */
+  replaced: boolean;
+}
+
+/** A multi-document transaction: it reads as of its first operation, and its writes stay its own until it commits. */
+export class Transaction {
+  readonly key: string;
+  readonly number: bigint;
+  readonly startedAt = performance.now();
+  readonly own = new Map<Collection, Map<string, OwnWrite>>();
+  /** What others replaced since this transaction began: the version it must go on seeing (null = was not there). */
+  readonly before = new Map<Collection, Map<string, string | null>>();
+  readonly #reserved: { index: Index; key: string }[] = [];
+  readonly done: Promise<void>;
+  readonly finish: () => void;
+  readonly majority: boolean;
+
+  constructor(key: string, number: bigint, majority: boolean) {
+    this.key = key;
+    this.number = number;
+    this.majority = majority;
+    const { promise, resolve } = withResolvers();
+    this.done = promise;
+    this.finish = resolve;
+  }
+
+  ownWrite(collection: Collection, idKey: string): OwnWrite | undefined {
+    return this.own.get(collection)?.get(idKey);
+  }
+
+  /** True if this transaction sees the record differently from everybody else. */
+  shadows(collection: Collection, idKey: string): boolean {
+    return Boolean(this.own.get(collection)?.has(idKey) || this.before.get(collection)?.has(idKey));
+  }
+
+  /** The versions that only this transaction sees. */
+  *versions(collection: Collection): Generator<{ idKey: string; bytes: string; rec: Rec | undefined }> {
+    const own = this.own.get(collection);
+    for (const write of own?.values() ?? [])
+      if (write.bytes !== null) yield { idKey: write.idKey, bytes: write.bytes, rec: write.rec };
+    for (const [idKey, bytes] of this.before.get(collection) ?? []) {
+      if (bytes !== null && !own?.has(idKey)) yield { idKey, bytes, rec: collection.records.get(idKey) };
+    }
+  }
+
+  /** Another writer is about to replace a record's bytes. */
+  remember(collection: Collection, idKey: string, bytes: string | null): void {
+    if (this.own.get(collection)?.has(idKey)) return;
+    const versions = mapIn(this.before, collection);
+    if (!versions.has(idKey)) versions.set(idKey, bytes);
+  }
+
+  /** A key this transaction itself has freed or moved does not conflict with its own insert. */
+  hides(collection: Collection, rec: Rec, index: Index, key: string): boolean {
+    const write = this.ownWrite(collection, rec.idKey);
+    if (!write) return false;
+    return write.bytes === null || index.reserved.get(key) !== this;
+  }
+
+  write(write: OwnWrite, keys: { index: Index; key: string }[]): void {
+    const { collection, idKey } = write;
+    const holder = collection.locks.get(idKey);
+    if (this.before.get(collection)?.has(idKey) || (holder && holder !== this)) throw writeConflict();
+    collection.locks.set(idKey, this);
+    const known = this.ownWrite(collection, idKey);
+    if (known) Object.assign(known, { bytes: write.bytes, replaced: write.replaced });
+    else mapIn(this.own, collection).set(idKey, write);
+    for (const reservation of keys) {
+      reservation.index.reserved.set(reservation.key, this);
+      this.#reserved.push(reservation);
+    }
+  }
+
+  /** Gives locks and keys back; the waiting writers go on. */
+  release(): void {
+    for (const [collection, writes] of this.own) for (const idKey of writes.keys()) collection.locks.delete(idKey);
+    for (const { index, key } of this.#reserved) if (index.reserved.get(key) === this) index.reserved.delete(key);
+    this.finish();
+  }
+}
+
+export const writeConflict = () =>
+  new CommandError(
+    112,
+    'WriteConflict error: this operation conflicted with another operation. Please retry your operation or multi-document transaction.',
+  );
+
+function mapIn<V>(maps: Map<Collection, Map<string, V>>, collection: Collection): Map<string, V> {
+  let map = maps.get(collection);
+  if (!map) {
+    map = new Map();
+    maps.set(collection, map);
+  }
+  return map;
+}
+
+export function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve: () => void = () => undefined;
+  const promise = new Promise<void>(done => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}

@@ -1,0 +1,60 @@
+import { type Collection, docOf, type Index, type Rec } from './collection.ts';
+import type { Services } from './server.ts';
+import { clock } from './store.ts';
+import { asNumber } from './value.ts';
+import { keyOf, ORDER } from './value-order.ts';
+
+/** A real server looks once a minute; a demo should not have to wait that long. */
+const INTERVAL_MS = 1000;
+/** So many documents at most in one turn as the only writer. */
+const MOST_AT_ONCE = 500;
+
+/** Removes documents whose TTL index says so. Returns how to stop. */
+export function startTtl(services: Services): () => void {
+  let running = false;
+  const timer = setInterval(() => {
+    if (running || !services.topology.primary) return;
+    running = true;
+    void removeExpired(services).finally(() => {
+      running = false;
+    });
+  }, INTERVAL_MS).unref();
+  return () => clearInterval(timer);
+}
+
+async function removeExpired({ store }: Services): Promise<void> {
+  for (const collection of [...store.collections.values()]) {
+    for (const index of [...collection.indexes.values()]) {
+      const seconds = asNumber(index.spec.get('expireAfterSeconds'));
+      if (seconds === undefined || expired(collection, index, seconds).length === 0) continue;
+      await store.enter();
+      const batch = store.newBatch();
+      try {
+        if (store.find(collection.ns) !== collection) continue;
+        for (const rec of expired(collection, index, seconds)) batch.remove(collection, rec, docOf(rec));
+      } finally {
+        store.frame(batch);
+        store.leave();
+      }
+    }
+  }
+}
+
+/** Records with a date (the earliest, in an array) that is `seconds` ago; not those a transaction holds. */
+function expired(collection: Collection, index: Index, seconds: number): Rec[] {
+  const limit = keyOf(new Date(clock.now().getTime() - seconds * 1000));
+  const found = new Set<Rec>();
+  const cursor = index.keys.cursor();
+  const descending = index.fields[0]?.descending === true;
+  if (descending) return [];
+  for (
+    let more = cursor.seek(String.fromCharCode(ORDER.date));
+    more && found.size < MOST_AT_ONCE;
+    more = cursor.next()
+  ) {
+    if ((cursor.key as string) > `${limit}\xff`) break;
+    const rec = cursor.item as Rec;
+    if (!collection.locks.has(rec.idKey)) found.add(rec);
+  }
+  return [...found];
+}
