@@ -14,7 +14,9 @@ const cleanups: (() => Promise<void>)[] = [];
 
 afterAll(async () => {
   await sweepProcesses();
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  const failures: unknown[] = [];
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup().catch(error => failures.push(error));
+  if (failures.length > 0) throw failures[0];
 });
 
 /** Runs at the end of the test file, before what was registered earlier. */

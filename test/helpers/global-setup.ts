@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { readServerSettings } from '../../src/config/server-settings.ts';
@@ -31,7 +32,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
     sharedGuard(),
   ]);
   const parent = join(repositoryDir, '.data');
-  await removeAbandoned(parent, 'test-');
+  // What earlier runs could not remove because they were killed.
+  await Promise.all([removeAbandoned(parent, 'test-'), removeAbandoned(tmpdir(), 'ledgermq-')]);
   const dataDir = await DataDir.claim(join(parent, `test-${process.pid}-${Date.now().toString(36)}`));
   const log = createLogger({ level: 'warn', name: 'test' });
   const mongo = await startMongo({ settings: readServerSettings(environment), guard, dataDir, log });

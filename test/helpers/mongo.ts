@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { mongo } from 'mongoose';
-import type { EmbeddedMongo } from '../../src/embedded/servers/embedded-mongo.ts';
-import { importEmbeddedMongo, scratchDataDir, sharedGuard } from './servers.ts';
+import { readServerSettings } from '../../src/config/server-settings.ts';
+import type { MongoServer } from '../../src/embedded/servers/mongod-server.ts';
+import { createLogger } from '../../src/platform/logger.ts';
+import { importMongo, scratchDataDir, sharedGuard } from './servers.ts';
 
 export interface TestDatabase {
   /** Connection string with the database in it: what MONGO_URI takes. */
@@ -50,31 +52,32 @@ export interface OwnMongo {
 }
 
 /**
- * A private embedded ledger server that a test may kill, pause and restart; the server of the suite is shared and must live.
- * `args` are passed on to the server.
+ * A private MongoDB that a test may kill, pause and restart; the server of the suite is shared and must live. As for the
+ * suite, LEDGERMQ_MONGO and MONGOD_BINARY choose. `args` are for the embedded ledger server, and make it the choice.
  */
 export async function startOwnMongo(options: { port?: number; args?: readonly string[] } = {}): Promise<OwnMongo> {
-  const [{ startEmbeddedMongo }, guard, scratch] = await Promise.all([
-    importEmbeddedMongo(),
-    sharedGuard(),
-    scratchDataDir(),
-  ]);
-  const start = (port?: number) =>
-    startEmbeddedMongo({
+  const { LEDGERMQ_MONGO, MONGOD_BINARY, PATH } = process.env;
+  const [{ startMongoServer }, guard, scratch] = await Promise.all([importMongo(), sharedGuard(), scratchDataDir()]);
+  const start = async (port?: number) => {
+    const { server } = await startMongoServer({
+      settings: readServerSettings({ NODE_ENV: 'test', LEDGERMQ_MONGO, MONGOD_BINARY, PATH }),
       guard,
       dataDir: scratch.dataDir,
-      args: options.args ?? [],
+      log: createLogger({ level: 'warn', name: 'test' }),
+      ...(options.args ? { embeddedArgs: options.args } : {}),
       ...(port === undefined ? {} : { port }),
     });
-  return new OwnMongoServer(await start(options.port), start, () => scratch.remove());
+    return server;
+  };
+  return new OwnMongoServer(await start(options.port), start, scratch.remove);
 }
 
 class OwnMongoServer implements OwnMongo {
-  #server: EmbeddedMongo;
-  readonly #start: (port: number) => Promise<EmbeddedMongo>;
+  #server: MongoServer;
+  readonly #start: (port: number) => Promise<MongoServer>;
   readonly #remove: () => Promise<void>;
 
-  constructor(server: EmbeddedMongo, start: (port: number) => Promise<EmbeddedMongo>, remove: () => Promise<void>) {
+  constructor(server: MongoServer, start: (port: number) => Promise<MongoServer>, remove: () => Promise<void>) {
     this.#server = server;
     this.#start = start;
     this.#remove = remove;
@@ -98,7 +101,7 @@ class OwnMongoServer implements OwnMongo {
   }
 
   async kill9(): Promise<void> {
-    await this.#server.process.kill('SIGKILL');
+    await this.#server.kill('SIGKILL');
   }
 
   async restart(): Promise<void> {
@@ -107,10 +110,10 @@ class OwnMongoServer implements OwnMongo {
   }
 
   async pause(): Promise<void> {
-    await this.#server.process.kill('SIGSTOP');
+    await this.#server.kill('SIGSTOP');
   }
 
   async resume(): Promise<void> {
-    await this.#server.process.kill('SIGCONT');
+    await this.#server.kill('SIGCONT');
   }
 }

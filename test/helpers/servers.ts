@@ -13,13 +13,10 @@ async function built<Module>(file: string): Promise<Module> {
 export const importStartServers = () =>
   built<typeof import('../../src/embedded/servers/start-servers.ts')>('start-servers.js');
 export const importMongo = () => built<typeof import('../../src/embedded/servers/mongo.ts')>('mongo.js');
-export const importMongod = () =>
-  built<typeof import('../../src/embedded/servers/mongod-server.ts')>('mongod-server.js');
-export const importEmbeddedMongo = () =>
-  built<typeof import('../../src/embedded/servers/embedded-mongo.ts')>('embedded-mongo.js');
 export const importRedisServer = () =>
   built<typeof import('../../src/embedded/servers/redis-server.ts')>('redis-server.js');
 export const importDataDir = () => built<typeof import('../../src/embedded/servers/data-dir.ts')>('data-dir.js');
+export const importRedis = () => built<typeof import('../../src/embedded/servers/redis.ts')>('redis.js');
 const importGuard = () => built<typeof import('../../src/embedded/servers/process-guard.ts')>('process-guard.js');
 
 let guard: Promise<ProcessGuard> | null = null;
@@ -36,7 +33,7 @@ export function sharedGuard(): Promise<ProcessGuard> {
 
 export interface ScratchDir {
   dataDir: DataDir;
-  remove(): Promise<void>;
+  remove: () => Promise<void>;
 }
 
 /** A data folder of its own under the system's temporary folder. */

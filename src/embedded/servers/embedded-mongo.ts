@@ -5,10 +5,6 @@ import type { MongoServer } from './mongod-server.ts';
 import type { ProcessGuard } from './process-guard.ts';
 import { ServerProcess } from './server-process.ts';
 
-export interface EmbeddedMongo extends MongoServer {
-  readonly process: ServerProcess;
-}
-
 const PORT_TRIES = 5;
 
 /** Starts the embedded ledger server as a child process, data in the folder `embedded-mongo`. Runs from compiled code only. */
@@ -18,7 +14,7 @@ export async function startEmbeddedMongo(options: {
   port?: number;
   /** More arguments for the server. */
   args?: readonly string[];
-}): Promise<EmbeddedMongo> {
+}): Promise<MongoServer> {
   const entry = fileURLToPath(new URL('../wire-server/main.js', import.meta.url));
   const folder = options.dataDir.folder('embedded-mongo');
   for (let attempt = 1; ; attempt += 1) {
@@ -35,7 +31,7 @@ export async function startEmbeddedMongo(options: {
         dataDir: options.dataDir,
       });
       const uri = server.readyLine.match(/mongodb:\/\/\S+/)?.[0] ?? `mongodb://127.0.0.1:${port}/`;
-      return { uri, port, pid: server.pid, process: server, stop: () => server.stop() };
+      return { uri, port, pid: server.pid, kill: name => server.kill(name), stop: () => server.stop() };
     } catch (error) {
       const lostPort = options.port === undefined && error instanceof Error && error.message.includes('EADDRINUSE');
       if (!lostPort || attempt === PORT_TRIES) throw error;

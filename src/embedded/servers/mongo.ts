@@ -33,7 +33,7 @@ export async function startMongo(options: StartMongoOptions): Promise<RunningMon
     const version = await versionOf(settings.mongoUri);
     return { uri: settings.mongoUri, kind: 'configured', version, stop: async () => undefined };
   }
-  const { server, kind } = await startOwn(options);
+  const { server, kind } = await startMongoServer(options);
   try {
     return { uri: server.uri, kind, version: await versionOf(server.uri), stop: () => server.stop() };
   } catch (error) {
@@ -42,24 +42,32 @@ export async function startMongo(options: StartMongoOptions): Promise<RunningMon
   }
 }
 
-async function startOwn(
-  options: StartMongoOptions,
+export interface StartMongoServerOptions extends StartMongoOptions {
+  port?: number;
+  /** More arguments for the embedded ledger server; they make it the choice. */
+  embeddedArgs?: readonly string[];
+}
+
+/** Starts one of this process's own, whatever MONGO_URI says. @throws LedgerError `no-mongod`, `server-failed` */
+export async function startMongoServer(
+  options: StartMongoServerOptions,
 ): Promise<{ server: MongoServer; kind: 'mongod' | 'downloaded' | 'embedded' }> {
   const { settings, log } = options;
-  const choice = settings.embedded.mongo;
-  if (choice === 'embedded') return { server: await startEmbeddedMongo(options), kind: 'embedded' };
+  const choice = options.embeddedArgs ? 'embedded' : settings.embedded.mongo;
+  const embedded = async () => ({
+    server: await startEmbeddedMongo({ ...options, args: options.embeddedArgs ?? [] }),
+    kind: 'embedded' as const,
+  });
+  if (choice === 'embedded') return embedded();
   const binary = await findMongod({ configured: settings.embedded.mongodBinary, path: settings.path });
   if (!binary && choice === 'mongod') throw new LedgerError('no-mongod', NO_MONGOD);
-  if (!binary && choice === 'auto') return { server: await startEmbeddedMongo(options), kind: 'embedded' };
+  if (!binary && choice === 'auto') return embedded();
   try {
     return { server: await startMongod({ ...options, binary }), kind: binary?.kind ?? 'downloaded' };
   } catch (error) {
     if (choice !== 'auto') throw error;
-    log.warn(
-      { err: messageOf(error) },
-      'the mongod of this machine did not start: the embedded ledger server takes over',
-    );
-    return { server: await startEmbeddedMongo(options), kind: 'embedded' };
+    log.warn({ err: messageOf(error) }, 'the mongod here did not start: the embedded ledger server takes over');
+    return embedded();
   }
 }
 

@@ -6,12 +6,15 @@ import type { DataDir } from './data-dir.ts';
 import { freePort } from './free-port.ts';
 import type { MongodBinary } from './mongod-binary.ts';
 import type { ProcessGuard } from './process-guard.ts';
-import { identify } from './process-identity.ts';
+import { endProcess, identify, signal } from './process-identity.ts';
 
+/** A MongoDB that runs as a child of this process. */
 export interface MongoServer {
   readonly uri: string;
   readonly port: number;
   readonly pid: number;
+  /** Sends a signal; SIGKILL and SIGTERM resolve when the process is gone. */
+  kill(signal: NodeJS.Signals): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -50,17 +53,21 @@ export async function startMongod(options: StartMongodOptions): Promise<MongoSer
   }
   const pid = replicaSet.servers[0]?.instanceInfo?.instance.mongodProcess?.pid ?? 0;
   guard.watch(pid, GRACE_MS);
-  const name = `mongod-${port}`;
+  const recordName = `mongod-${port}`;
   const identity = identify(pid);
-  if (identity) dataDir.record(name, identity);
+  if (identity) dataDir.record(recordName, identity);
   return {
     uri: `mongodb://127.0.0.1:${port}/?replicaSet=${REPLICA_SET}`,
     port,
     pid,
+    kill: async name => {
+      if (identity) signal(identity, name);
+      if (identity && (name === 'SIGKILL' || name === 'SIGTERM')) await endProcess(identity, GRACE_MS);
+    },
     stop: async () => {
       await replicaSet.stop({ doCleanup: false });
       guard.forget(pid);
-      dataDir.unrecord(name);
+      dataDir.unrecord(recordName);
     },
   };
 }
