@@ -2,7 +2,7 @@ import { Binary, Timestamp } from 'bson';
 import { Arguments } from './arguments.ts';
 import { commands } from './commands.ts';
 import type { Connection } from './connection.ts';
-import type { CommandSpec, Context } from './context.ts';
+import type { Context } from './context.ts';
 import { CommandError, codeName, fail, STATE_CHANGE_CODES } from './errors.ts';
 import type { Failure } from './fail-points.ts';
 import { isHello } from './hello.ts';
@@ -12,7 +12,7 @@ import { endBroken, openSession } from './session-commands.ts';
 import { asNumber, Doc, doc, type Plain } from './value.ts';
 import { awaitConcern, checkConcerns } from './write-concern.ts';
 
-const allowed = new Map<CommandSpec, ReadonlySet<string>>();
+const allowed = new Map<string, ReadonlySet<string>>();
 
 /** Runs one command and makes its reply; undefined = a fail point wants the connection closed. */
 export async function dispatch(services: Services, connection: Connection, body: Doc): Promise<Doc | undefined> {
@@ -55,8 +55,11 @@ async function run(services: Services, context: Context): Promise<Doc> {
   if (!spec) return fail(59, `no such command: '${name}'`);
   if (!context.db) return fail(40571, 'OP_MSG requests require a $db argument');
   if (spec.adminOnly && context.db !== 'admin') return fail(13, `${name} may only be run against the admin database.`);
-  let known = allowed.get(spec);
-  if (!known) allowed.set(spec, (known = new Set([name, ...spec.fields])));
+  let known = allowed.get(name);
+  if (!known) {
+    known = new Set([name, ...spec.fields]);
+    allowed.set(name, known);
+  }
   args.allow(known);
   checkApiVersion(args);
   const maxTimeMs = args.count('maxTimeMS');
