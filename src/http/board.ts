@@ -3,6 +3,7 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { FastifyAdapter } from '@bull-board/fastify';
 import type { FastifyInstance } from 'fastify';
 import type { QueueManager } from '../pipeline/queue/queue-manager.ts';
+import { asProblem } from './error-answers.ts';
 import { PROBLEM_MEDIA_TYPE, ProblemError, problemOf } from './problem.ts';
 
 const PATH = '/ui';
@@ -19,24 +20,30 @@ export async function serveBoard(app: FastifyInstance, queueManager: QueueManage
     serverAdapter: adapter,
     options: { uiConfig: { boardTitle: 'LedgerMQ', hideRedisDetails: true } },
   });
+  // The board has a form of its own for errors, with the texts of its libraries: ours is made of it before it is sent.
+  adapter.setErrorHandler(error => ({
+    status: 500,
+    body: { thrown: error instanceof ProblemError ? error : boardProblem(500) },
+  }));
   await app.register(
     async ui => {
       ui.addHook('onRoute', route => {
         route.config = { ...route.config, access: 'board', isPage: true };
       });
-      // The board answers errors in a form of its own, with the texts of its libraries.
-      ui.addHook('onSend', async (request, reply, payload) => {
-        if (reply.statusCode < 400 || String(reply.getHeader('content-type')).startsWith(PROBLEM_MEDIA_TYPE)) {
-          return payload;
-        }
-        const problem = problemOf(boardProblem(reply.statusCode), request.id);
-        reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).removeHeader('content-length');
-        return JSON.stringify(problem);
+      ui.addHook('preSerialization', async (request, reply, payload) => {
+        if (reply.statusCode < 400) return payload;
+        const problem = asProblem(isThrown(payload) ? payload.thrown : boardProblem(reply.statusCode));
+        reply.code(problem.status).headers(problem.headers).type(PROBLEM_MEDIA_TYPE);
+        return problemOf(problem, request.id);
       });
       await ui.register(adapter.registerPlugin());
     },
     { prefix: PATH },
   );
+}
+
+function isThrown(payload: unknown): payload is { thrown: unknown } {
+  return typeof payload === 'object' && payload !== null && 'thrown' in payload;
 }
 
 function boardProblem(status: number): ProblemError {

@@ -41,7 +41,7 @@ export function sendProblem(
   if (problem.status >= 500) logFailure(logger, request.id, problem);
   return reply
     .code(problem.status)
-    .headers(problem.headers)
+    .headers({ ...problem.headers, 'x-request-id': request.id, 'x-content-type-options': 'nosniff' })
     .type(PROBLEM_MEDIA_TYPE)
     .serializer((payload: unknown) => JSON.stringify(payload))
     .send(problemOf(problem, request.id));

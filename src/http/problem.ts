@@ -74,19 +74,20 @@ export class ProblemError extends Error {
   }
 }
 
-/** A value that a job type's own rule refuses: 422 with the slug of that rule. */
+/** A value that a rule refuses, one of the API or of a job type: 422 with the slug of that rule. */
 export class RefusedValueProblem extends ProblemError {
   override readonly slug: string;
   override readonly status = 422;
-  override readonly title = 'A rule refuses this value';
+  override readonly title: string;
 
   constructor(slug: string, detail: string, pointer: string) {
     super('validation-error', detail, { extras: { pointer } });
     this.slug = slug;
+    this.title = isProblemSlug(slug) ? PROBLEMS[slug][1] : 'A rule refuses this value';
   }
 }
 
-export function isProblemSlug(slug: string): slug is ProblemSlug {
+function isProblemSlug(slug: string): slug is ProblemSlug {
   return Object.hasOwn(PROBLEMS, slug);
 }
 

@@ -7,7 +7,7 @@ export interface InputError {
 }
 
 /** Most errors that one answer names; a bulk of a thousand wrong items needs no more to be understood. */
-const ERRORS_SHOWN = 50;
+export const ERRORS_SHOWN = 50;
 
 type Issue = z.core.$ZodIssue;
 

@@ -6,8 +6,7 @@ import { insertJob } from '../store/job-inserts.ts';
 import type { StoreContext } from '../store/store-context.ts';
 import { type CheckedSubmission, type CheckResult, checkSubmission } from './check-submission.ts';
 import { fingerprintOf } from './fingerprint.ts';
-import type { InputError } from './input-errors.ts';
-import { inputErrorsOf } from './input-errors.ts';
+import { ERRORS_SHOWN, type InputError, inputErrorsOf } from './input-errors.ts';
 import { newJob } from './new-job.ts';
 import { bulkItemSchema } from './submission.ts';
 
@@ -29,6 +28,13 @@ export type SubmitManyResult =
   | { status: 'accepted'; entries: { replayed: boolean; job: JobDocument }[] }
   | { status: 'conflict'; pointer: string }
   | NotAccepted;
+
+interface CheckedItem {
+  submission: CheckedSubmission;
+  key: string | undefined;
+  /** As it was sent, without its key. */
+  body: unknown;
+}
 
 type WithKey<T> = T & { idempotencyKey?: string };
 
@@ -62,9 +68,10 @@ export class Submitter<Registry extends JobRegistry = JobRegistry> {
 
   /** Takes any JSON. @throws StorageUnavailableError when the outcome is unknown: repeat with the same idempotency key. */
   async submitBody(tenant: string, body: unknown, idempotencyKey?: string): Promise<SubmitResult> {
-    const result = this.#check(body);
+    const now = this.#options.context.clock.now();
+    const result = this.#check(body, now);
     if (result.status !== 'ok') return result;
-    const job = this.#newJob(tenant, result.checked, idempotencyKey, body);
+    const job = this.#newJob(tenant, now, { submission: result.checked, key: idempotencyKey, body });
     const inserted = await insertJob(this.#options.context, job);
     if (inserted.status === 'conflict') return { status: 'conflict', pointer: '' };
     if (inserted.status === 'replayed') return inserted;
@@ -74,9 +81,10 @@ export class Submitter<Registry extends JobRegistry = JobRegistry> {
 
   /** All or nothing. Pointers of errors are relative to the array: `/3/payload/to`. @throws StorageUnavailableError */
   async submitBodies(tenant: string, bodies: readonly unknown[]): Promise<SubmitManyResult> {
-    const checked = this.#checkAll(bodies);
+    const now = this.#options.context.clock.now();
+    const checked = this.#checkAll(bodies, now);
     if (checked.status !== 'ok') return checked;
-    const jobs = checked.items.map(({ submission, key, body }) => this.#newJob(tenant, submission, key, body));
+    const jobs = checked.items.map(item => this.#newJob(tenant, now, item));
     const inserted = await insertJobs(this.#options.context, jobs);
     if (inserted.status === 'conflict') {
       return { status: 'conflict', pointer: `/${inserted.positions[0]}/idempotencyKey` };
@@ -85,24 +93,19 @@ export class Submitter<Registry extends JobRegistry = JobRegistry> {
     return { status: 'accepted', entries: inserted.entries };
   }
 
-  #check(body: unknown): CheckResult {
-    const { registry, context } = this.#options;
-    return checkSubmission(body, { registry, lanes: this.#lanes, now: context.clock.now() });
+  #check(body: unknown, now: Date): CheckResult {
+    return checkSubmission(body, { registry: this.#options.registry, lanes: this.#lanes, now });
   }
 
   /** Every wrong item is reported; only where all have the right shape does a rule's refusal come to the fore. */
-  #checkAll(
-    bodies: readonly unknown[],
-  ):
-    | { status: 'ok'; items: { submission: CheckedSubmission; key: string | undefined; body: unknown }[] }
-    | NotAccepted {
+  #checkAll(bodies: readonly unknown[], now: Date): { status: 'ok'; items: CheckedItem[] } | NotAccepted {
     const errors: InputError[] = [];
-    const items: { submission: CheckedSubmission; key: string | undefined; body: unknown }[] = [];
+    const items: CheckedItem[] = [];
     let refusal: NotAccepted | null = null;
     for (const [index, item] of bodies.entries()) {
       const { key, body, keyErrors } = splitKey(item, `/${index}`);
       errors.push(...keyErrors);
-      const result = this.#check(body);
+      const result = this.#check(body, now);
       if (result.status === 'ok') items.push({ submission: result.checked, key, body });
       else if (result.status === 'refused') refusal ??= { ...result, pointer: `/${index}${result.pointer}` };
       else errors.push(...result.errors.map(error => ({ ...error, pointer: `/${index}${error.pointer}` })));
@@ -111,10 +114,10 @@ export class Submitter<Registry extends JobRegistry = JobRegistry> {
     return refusal ?? { status: 'ok', items };
   }
 
-  #newJob(tenant: string, checked: CheckedSubmission, key: string | undefined, body: unknown): JobDocument {
+  #newJob(tenant: string, now: Date, { submission, key, body }: CheckedItem): JobDocument {
     const { context, defaults } = this.#options;
     const idempotency = key === undefined ? null : { key, fingerprint: fingerprintOf(body) };
-    return newJob(checked, { tenant, now: context.clock.now(), processId: context.processId, defaults, idempotency });
+    return newJob(submission, { tenant, now, processId: context.processId, defaults, idempotency });
   }
 
   #wakeLanes(lanes: readonly string[]): void {
@@ -123,9 +126,6 @@ export class Submitter<Registry extends JobRegistry = JobRegistry> {
     for (const [lane, count] of counts) this.#options.wake(lane, count);
   }
 }
-
-/** Most errors that one answer names. */
-const ERRORS_SHOWN = 50;
 
 /** The body without its key: the same job has the same fingerprint, sent alone or among others. */
 function splitKey(item: unknown, pointer: string): { key: string | undefined; body: unknown; keyErrors: InputError[] } {
