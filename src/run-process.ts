@@ -5,7 +5,7 @@ import { readEnvFiles } from './config/read-env-files.ts';
 import type { JobRegistry } from './jobs/define-job.ts';
 import { ConfigError, messageOf } from './platform/errors.ts';
 import { createLogger, type Logger } from './platform/logger.ts';
-import { startPublisher } from './publisher/start-publisher.ts';
+import { startPublisher } from './publisher/publisher.ts';
 import { runChild, startWorker } from './worker/start-worker.ts';
 
 const EXIT = { ok: 0, failed: 1, badConfiguration: 78 } as const;

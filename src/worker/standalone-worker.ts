@@ -58,7 +58,7 @@ export class StandaloneWorker {
 
   /** @throws when MongoDB cannot be reached or is unfit; a Redis that is away only makes the worker not ready. */
   async run(): Promise<void> {
-    const { config } = { config: this.#config };
+    const config = this.#config;
     this.#ledger = await connectLedger({
       uri: config.mongo.uri,
       appName: 'ledgermq-worker',
@@ -69,7 +69,11 @@ export class StandaloneWorker {
       registry: this.#registry,
       logger: this.#logger,
       ledger: this.#ledger,
-      hooks: { onSlotFreed: () => this.#loader?.slotFreed(), onWake: () => this.#loader?.wake() },
+      hooks: {
+        onSlotFreed: () => this.#loader?.slotFreed(),
+        hasRoom: () => (this.#parts?.slots.free ?? 0) > 0,
+        onWake: () => this.#loader?.wake(),
+      },
     });
     this.#parts = parts;
     logJobEvents(parts.events, this.#logger);
@@ -147,7 +151,7 @@ export class StandaloneWorker {
 
   /** One consumer a lane; each delivery finds its handler in the registry. */
   private registerJobHandlers(parts: WorkerParts): void {
-    const { config } = { config: this.#config };
+    const config = this.#config;
     const isPaused = (lane: string): boolean => parts.pauses.isPaused(lane);
     const deliverer = new Deliverer({
       registry: this.#registry,

@@ -1,7 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Config } from '../config/config.ts';
 import { type JobRegistry, lanesOf } from '../jobs/define-job.ts';
-import type { JobServices } from '../jobs/job-context.ts';
 import { createJobServices } from '../jobs/services/create-job-services.ts';
 import { WakeList, WakeListener } from '../pipeline/load/wake-list.ts';
 import { QueueManager } from '../pipeline/queue/queue-manager.ts';
@@ -17,54 +16,43 @@ import { ForeignInserts } from '../pipeline/store/foreign-inserts.ts';
 import { JobBatchRepository } from '../pipeline/store/job-batch-repository.ts';
 import { LanePauses } from '../pipeline/store/lane-pauses.ts';
 import { OutcomeCounters } from '../pipeline/store/outcome-counters.ts';
-import { createStoreContext, type StoreContext } from '../pipeline/store/store-context.ts';
+import { createStoreContext } from '../pipeline/store/store-context.ts';
 import { messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { LedgerConnection } from '../platform/mongo.ts';
 import { newProcessId } from '../platform/process-id.ts';
 import { openRedis, type RedisRole } from '../platform/redis.ts';
 
-/** Everything that a worker is made of, not yet started. */
-export interface WorkerParts {
-  processId: string;
-  lanes: string[];
-  context: StoreContext;
-  redis: Redis;
-  openRedis: (role: RedisRole) => Redis;
-  queueManager: QueueManager;
-  events: JobEvents;
-  slots: Slots;
-  runs: ActiveRuns;
-  repository: JobBatchRepository;
-  recorder: Recorder;
-  counters: OutcomeCounters;
-  heartbeat: Heartbeat;
-  gate: StartGateGroup;
-  runner: JobRunner;
-  pauses: LanePauses;
-  sweeper: Sweeper;
-  foreignInserts: ForeignInserts;
-  wakeList: WakeList;
-  wakeListener: WakeListener;
-  services: { services: JobServices; close(): Promise<void> };
-}
-
 export interface WorkerHooks {
   /** A slot became free. */
   onSlotFreed: () => void;
+  /** Whether this process could load something now. */
+  hasRoom: () => boolean;
   /** Something of this lane became pending, somewhere in the fleet. */
   onWake: (lane: string) => void;
 }
 
-/** The composition root of a worker: no step calls the next one, each is given it here. */
-export function composeWorker(options: {
+export interface WorkerOptions {
   config: Config;
   registry: JobRegistry;
   logger: Logger;
   ledger: LedgerConnection;
   hooks: WorkerHooks;
-}): WorkerParts {
-  const { config, registry, logger, ledger, hooks } = options;
+}
+
+/** Everything that a worker is made of, not yet started. */
+export type WorkerParts = ReturnType<typeof composeWorker>;
+
+/** The composition root of a worker: no step calls the next one, each is given it here. */
+export function composeWorker(options: WorkerOptions) {
+  const base = composeBase(options);
+  return { ...base, ...composeRun(base, options), ...composeRecovery(base, options) };
+}
+
+type Base = ReturnType<typeof composeBase>;
+
+/** Connections, events, and what stands between ledger and engine. */
+function composeBase({ config, registry, logger, ledger }: WorkerOptions) {
   const processId = newProcessId();
   const lanes = lanesOf(registry, config.queue.lanes);
   const events = new JobEvents();
@@ -74,45 +62,45 @@ export function composeWorker(options: {
       logger.warn({ component: 'redis', role, error: messageOf(error) }, 'Redis is away'),
     );
   const redis = open('producer');
-  const { lease } = config;
-  const context = createStoreContext({
-    ledger,
-    processId,
-    lease,
-    retention: config.retention,
-    deadlineMs: config.mongo.deadlineMs,
-  });
-  const queueManager = new QueueManager({
-    redis,
-    prefix: config.queue.prefix,
-    queueName: config.queue.name,
-    lanes,
-    onError: fault('queue'),
-  });
-  const wakeList = new WakeList(redis, config.queue.prefix, config.queue.name);
-  const slots = new Slots(config.worker.concurrency, hooks.onSlotFreed);
-  const runs = new ActiveRuns();
-  const counters = new OutcomeCounters(context, fault('counters'));
-  const recorder = new Recorder({ context, counters, events });
-  const heartbeat = new Heartbeat({ context, runs, events, lease });
-  const services = createJobServices({ config, db: () => ledger.db, redis: () => open('producer') });
+  const { lease, retention, queue } = config;
+  const context = createStoreContext({ ledger, processId, lease, retention, deadlineMs: config.mongo.deadlineMs });
   return {
     processId,
     lanes,
-    context,
-    redis,
-    openRedis: open,
-    queueManager,
     events,
-    slots,
+    fault,
+    openRedis: open,
+    redis,
+    context,
+    counters: new OutcomeCounters(context, fault('counters')),
+    wakeList: new WakeList(redis, queue.prefix, queue.name),
+    queueManager: new QueueManager({
+      redis,
+      prefix: queue.prefix,
+      queueName: queue.name,
+      lanes,
+      onError: fault('queue'),
+    }),
+  };
+}
+
+/** What a job passes through in this process, from its claim to its recorded outcome. */
+function composeRun(base: Base, { config, logger, ledger, hooks }: WorkerOptions) {
+  const { context, events, counters } = base;
+  const runs = new ActiveRuns();
+  const recorder = new Recorder({ context, counters, events });
+  const heartbeat = new Heartbeat({ context, runs, events, lease: config.lease });
+  const services = createJobServices({ config, db: () => ledger.db, redis: () => base.openRedis('producer') });
+  return {
     runs,
+    recorder,
+    heartbeat,
+    services,
+    slots: new Slots(config.worker.concurrency, hooks.onSlotFreed),
+    gate: new StartGateGroup(context, events),
     repository: new JobBatchRepository(context, ({ id, error }) =>
       logger.error({ component: 'loader', jobId: id.toHexString(), error: messageOf(error) }, 'job cannot be claimed'),
     ),
-    recorder,
-    counters,
-    heartbeat,
-    gate: new StartGateGroup(context, events),
     runner: new JobRunner({
       defaults: config.jobDefaults,
       poisonCrashes: config.worker.poisonCrashes,
@@ -124,8 +112,23 @@ export function composeWorker(options: {
       events,
       now: () => context.clock.now(),
     }),
+  };
+}
+
+/** What works beside the path: sweeping, pauses, and the two ways to learn of new work. */
+function composeRecovery(base: Base, { config, ledger, hooks }: WorkerOptions) {
+  const { context, queueManager, counters, events, fault, wakeList } = base;
+  return {
     pauses: new LanePauses(context, fault('pauses')),
-    sweeper: new Sweeper({ context, ledger, queueManager, counters, events, lease, wake: hooks.onWake }),
+    sweeper: new Sweeper({
+      context,
+      ledger,
+      queueManager,
+      counters,
+      events,
+      lease: config.lease,
+      wake: hooks.onWake,
+    }),
     foreignInserts: new ForeignInserts({
       context,
       wake: lane => {
@@ -134,14 +137,12 @@ export function composeWorker(options: {
       },
       onError: fault('foreign-inserts'),
     }),
-    wakeList,
     wakeListener: new WakeListener({
-      open: () => open('blocking'),
+      open: () => base.openRedis('blocking'),
       key: wakeList.key,
-      hasRoom: () => slots.free > 0,
+      hasRoom: hooks.hasRoom,
       onToken: hooks.onWake,
       onError: fault('wake-list'),
     }),
-    services,
   };
 }

@@ -105,7 +105,7 @@ export class QueueManager implements Service {
 
   /** Jobs of a lane that wait in Redis. */
   async waitingCount(lane: string): Promise<number> {
-    return await withDeadline(this.queue(lane).getWaitingCount(), REDIS_DEADLINE_MS, 'counting in Redis');
+    return withDeadline(this.queue(lane).getWaitingCount(), REDIS_DEADLINE_MS, 'counting in Redis');
   }
 
   /** Counts of all lanes together. */
@@ -135,7 +135,7 @@ export class QueueManager implements Service {
 
   async ping(): Promise<boolean> {
     if (this.isAway()) return false;
-    return await this.#redis.ping().then(
+    return this.#redis.ping().then(
       () => true,
       () => false,
     );

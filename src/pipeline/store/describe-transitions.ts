@@ -6,5 +6,9 @@ export function describeTransitions(): string {
     const statuses = (list: readonly (string | null)[]): string => list.map(status => status ?? '–').join(', ');
     return `| ${id} | ${statuses(from)} | ${statuses(to)} | ${by} | ${fence.join(', ') || '–'} | ${concern} | ${meaning} |`;
   });
-  return ['| # | from | to | who | fenced by | write concern | meaning |', '|---|---|---|---|---|---|---|', ...rows].join('\n');
+  return [
+    '| # | from | to | who | fenced by | write concern | meaning |',
+    '|---|---|---|---|---|---|---|',
+    ...rows,
+  ].join('\n');
 }

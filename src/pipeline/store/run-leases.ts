@@ -26,7 +26,7 @@ export async function beat(context: StoreContext, runs: readonly RunRef[]): Prom
     'beat',
   );
   const byId = new Map(found.map(job => [job._id.toHexString(), job]));
-  return await Promise.all(
+  return Promise.all(
     runs.map(async run => {
       const job = byId.get(run.id.toHexString());
       if (!job?.runKey?.equals(run.runKey)) return 'lost';

@@ -32,70 +32,62 @@ interface OutcomeWrite {
 const NOT_CANCELLED = { cancelRequestedAt: { $exists: false } };
 const CANCELLED = { cancelRequestedAt: { $exists: true } };
 
+/** One row of what an outcome does to its job. */
+interface OutcomeChange extends Omit<StatusChange, 'from'> {
+  from?: JobStatus;
+  condition: mongo.Filter<JobDocument>;
+}
+
 /** The conditional write of an outcome: T5, T5s, T6, T7, T8, T9 or T10, fenced by the run key. */
 export function outcomeWrite(context: StoreContext, { run, outcome }: RunEnd): OutcomeWrite {
-  const write = (
-    via: TransitionId,
-    to: JobStatus,
-    condition: mongo.Filter<JobDocument>,
-    change: Partial<StatusChange>,
-    from: JobStatus = 'processing',
-  ): OutcomeWrite => ({
-    via,
-    to,
+  const { condition, from = 'processing', ...change } = changeOf(outcome, context);
+  return {
+    via: change.via,
+    to: change.to,
     filter: { _id: run.id, status: from, runKey: run.runKey, ...condition },
-    update: statusChange(context, { via, from, to, runKey: run.runKey, runSeq: run.runSeq, ...change }),
-  });
-  const later = (delayMs: number): Date => new Date(context.clock.now().getTime() + delayMs);
+    update: statusChange(context, { ...change, from, runKey: run.runKey, runSeq: run.runSeq }),
+  };
+}
+
+function changeOf(outcome: Outcome, context: StoreContext): OutcomeChange {
   switch (outcome.kind) {
     case 'completed': {
       const set = outcome.result === undefined ? {} : { result: outcome.result };
-      return outcome.late
-        ? write('T5s', 'completed', {}, { set, end: true }, 'pending')
-        : write('T5', 'completed', {}, { set, end: true });
+      const completed = { to: 'completed', set, end: true, condition: {} } as const;
+      return outcome.late ? { via: 'T5s', from: 'pending', ...completed } : { via: 'T5', ...completed };
     }
     case 'retry':
-      return write('T6', 'pending', NOT_CANCELLED, {
-        set: { runAt: later(outcome.delayMs) },
-        inc: { failures: 1 },
-        error: outcome.error,
-        dropLease: true,
-        // Without the key no late success can follow a recorded failure.
-        unset: ['runKey'],
-        reason: outcome.error.name,
-      });
+      // Without the run key no late success can follow a recorded failure.
+      return { via: 'T6', ...backToPending(outcome, context), inc: { failures: 1 }, reason: outcome.error.name };
     case 'failed':
-      return write('T7', 'failed', NOT_CANCELLED, {
-        inc: { failures: 1 },
-        error: outcome.error,
-        end: true,
-        reason: outcome.error.name,
-      });
+      return { via: 'T7', ...failed(outcome.error), inc: { failures: 1 } };
     case 'cancelled':
-      return write('T8', 'cancelled', CANCELLED, { error: outcome.error, end: true });
+      return { via: 'T8', to: 'cancelled', condition: CANCELLED, error: outcome.error, end: true };
     case 'handed-back':
-      return write('T9', 'pending', NOT_CANCELLED, {
-        set: { runAt: later(outcome.delayMs) },
-        dropLease: true,
-        unset: ['runKey'],
-      });
+      return { via: 'T9', ...backToPending(outcome, context) };
     case 'child-died':
       return outcome.poisoned
-        ? write('T10', 'failed', NOT_CANCELLED, {
-            inc: { crashes: 1 },
-            error: outcome.error,
-            end: true,
-            reason: 'poison',
-          })
-        : write('T10', 'pending', NOT_CANCELLED, {
-            set: { runAt: later(outcome.delayMs) },
-            inc: { crashes: 1 },
-            error: outcome.error,
-            dropLease: true,
-            unset: ['runKey'],
-            reason: 'crash',
-          });
+        ? { via: 'T10', ...failed(outcome.error), inc: { crashes: 1 } }
+        : { via: 'T10', ...backToPending(outcome, context), inc: { crashes: 1 }, reason: 'crash' };
   }
+}
+
+function failed(error: JobError): Omit<OutcomeChange, 'via'> {
+  return { to: 'failed', condition: NOT_CANCELLED, error, end: true, reason: error.name };
+}
+
+function backToPending(
+  outcome: { delayMs: number; error?: JobError },
+  { clock }: StoreContext,
+): Omit<OutcomeChange, 'via'> {
+  return {
+    to: 'pending',
+    condition: NOT_CANCELLED,
+    set: { runAt: new Date(clock.now().getTime() + outcome.delayMs) },
+    error: outcome.error,
+    dropLease: true,
+    unset: ['runKey'],
+  };
 }
 
 /**

@@ -25,7 +25,7 @@ export interface StoreContext {
   readonly retention: { completedMs: number; failedMs: number };
   readonly deadlineMs: number;
   /** Waits at most `deadlineMs`. @throws StorageUnavailableError when MongoDB did not answer in time. */
-  bounded<T>(work: Promise<T>, what: string): Promise<T>;
+  readonly bounded: <T>(work: Promise<T>, what: string) => Promise<T>;
 }
 
 export function createStoreContext(options: {
