@@ -1,10 +1,10 @@
 import { ChangeStream } from './change-stream.ts';
 import { type Context, deadlineOf, variablesOf } from './context.ts';
 import type { CursorSource } from './cursors.ts';
-import { CommandError, fail } from './errors.ts';
+import { fail } from './errors.ts';
 import { explainAggregate } from './explain.ts';
 import { docToPlain, fromObject, type PlainObject, runMingo } from './expression.ts';
-import { isResumable } from './labels.ts';
+import { labelStreamError } from './labels.ts';
 import { ListSource } from './list-source.ts';
 import { always, compileFilter, conjunction, type Node } from './match.ts';
 import { Query } from './query.ts';
@@ -141,9 +141,7 @@ async function openStream(context: Context, pipeline: Doc[], ns: string, size: n
   try {
     return await cursorReply(context, ns, new ChangeStream(context.services, watched, pipeline), size === 0 ? 1 : size);
   } catch (error) {
-    if (error instanceof CommandError && isResumable(error.code)) error.labels.push('ResumableChangeStreamError');
-    if (error instanceof CommandError && (error.code === 280 || error.code === 286))
-      error.labels.push('NonResumableChangeStreamError');
+    labelStreamError(error);
     throw error;
   }
 }

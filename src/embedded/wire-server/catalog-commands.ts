@@ -46,10 +46,9 @@ async function create(context: Context): Promise<Doc> {
   const options = optionsOf(args.body);
   return await writing(context, async batch => {
     const known = services.store.find(`${db}.${name}`);
-    if (!known) services.store.make(batch, db, name, options);
+    if (!known || known.maker) services.store.make(batch, db, name, options, context.session?.transaction);
     else if (!equal(known.options, options))
       fail(48, `namespace ${db}.${name} already exists, but with different options`);
-    if (context.session?.transaction) services.store.frame(batch);
     return doc({});
   });
 }
@@ -160,7 +159,7 @@ async function listCollections(context: Context): Promise<Doc> {
   const filter = compileFilter(args.doc('filter'));
   const nameOnly = args.boolean('nameOnly');
   const list = [...services.store.collections.values()]
-    .filter(collection => collection.db === db)
+    .filter(collection => collection.db === db && !collection.maker)
     .map(collection => {
       const head = { name: collection.name, type: 'collection' };
       if (nameOnly) return doc(head);

@@ -38,7 +38,7 @@ export class Index {
   readonly roots: Set<string>;
   readonly keys = new SortedKeys<Rec>();
   /** Unique keys (without suffix) that open transactions hold. */
-  readonly reserved = new Map<string, Transaction>();
+  readonly reserved = new Map<string, { readonly transaction: Transaction; readonly idKey: string }>();
 
   constructor(spec: Doc) {
     this.spec = spec;
@@ -96,6 +96,8 @@ export class Collection {
   /** Documents that open transactions have written. */
   readonly locks = new Map<string, Transaction>();
   options: Doc;
+  /** The open transaction that makes this collection: nobody else knows of it yet. */
+  maker: Transaction | undefined;
   #validator: SchemaTest | Node | undefined;
   bytes = 0;
 
@@ -142,7 +144,8 @@ export class Collection {
     self: Rec | undefined,
     idKey: string,
     touched: ReadonlySet<string> | undefined,
-    mine?: Transaction,
+    mine: Transaction | undefined,
+    inserting: boolean,
   ): Transaction | undefined {
     const locked = this.locks.get(idKey);
     if (locked && locked !== mine) return locked;
@@ -150,7 +153,8 @@ export class Collection {
       if (!index.unique || !index.touchedBy(touched)) continue;
       for (const key of index.keysOf(doc, '')) {
         const holder = index.reserved.get(key);
-        if (holder && holder !== mine) return holder;
+        if (holder && holder.transaction !== mine) return holder.transaction;
+        if (holder && (holder.idKey !== idKey || inserting)) throw duplicateKey(this, index, doc);
         const other = index.holderOf(key, self);
         if (!other) continue;
         const lock = this.locks.get(other.idKey);

@@ -3,7 +3,7 @@ import { Arguments } from './arguments.ts';
 import { commands } from './commands.ts';
 import type { Connection } from './connection.ts';
 import type { Context } from './context.ts';
-import { CommandError, codeName, fail, STATE_CHANGE_CODES } from './errors.ts';
+import { CloseConnection, CommandError, codeName, fail, STATE_CHANGE_CODES } from './errors.ts';
 import type { Failure } from './fail-points.ts';
 import { isHello } from './hello.ts';
 import { addLabels } from './labels.ts';
@@ -45,9 +45,6 @@ export async function dispatch(services: Services, connection: Connection, body:
   addLabels(reply, context, failure?.labels);
   return finish(services, context, reply);
 }
-
-/** Thrown where a fail point wants the connection closed in the middle of a command. */
-export class CloseConnection extends Error {}
 
 async function run(services: Services, context: Context): Promise<Doc> {
   const { args, name } = context;

@@ -91,3 +91,6 @@ export class CommandError extends Error {
 export function fail(code: number, message: string, extra: Record<string, Plain> = {}): never {
   throw new CommandError(code, message, extra);
 }
+
+/** Thrown where a fail point wants the connection closed in the middle of a command. */
+export class CloseConnection extends Error {}

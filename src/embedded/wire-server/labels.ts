@@ -1,4 +1,5 @@
 import type { Context } from './context.ts';
+import { CommandError } from './errors.ts';
 import { asNumber, Doc, type Value } from './value.ts';
 
 /** Errors after which a write may be sent again. */
@@ -28,11 +29,16 @@ function labelsOf(code: number, failed: boolean, { args, name }: Context): strin
   const labels: string[] = [];
   const ends = name === 'commitTransaction' || name === 'abortTransaction';
   const inside = args.get('autocommit') === false && !ends;
-  if (inside && (TRANSIENT.has(code) || RETRYABLE.has(code))) labels.push('TransientTransactionError');
+  if (failed && inside && (TRANSIENT.has(code) || RETRYABLE.has(code))) labels.push('TransientTransactionError');
   if (failed && name === 'commitTransaction' && TRANSIENT.has(code)) labels.push('TransientTransactionError');
   const retryable = ends || (args.get('txnNumber') !== undefined && !inside);
   if (retryable && RETRYABLE.has(code)) labels.push('RetryableWriteError');
   return labels;
 }
 
-export const isResumable = (code: number): boolean => RESUMABLE.has(code);
+/** What a change stream's error tells the driver: open it again where it was, or give up. */
+export function labelStreamError(error: unknown): void {
+  if (!(error instanceof CommandError)) return;
+  if (RESUMABLE.has(error.code)) error.labels.push('ResumableChangeStreamError');
+  if (error.code === 280 || error.code === 286) error.labels.push('NonResumableChangeStreamError');
+}

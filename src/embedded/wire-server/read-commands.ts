@@ -3,7 +3,7 @@ import { type Commands, type Context, deadlineOf, variablesOf } from './context.
 import type { CursorSource } from './cursors.ts';
 import { CommandError, fail } from './errors.ts';
 import { explain } from './explain.ts';
-import { isResumable } from './labels.ts';
+import { labelStreamError } from './labels.ts';
 import { compileFilter } from './match.ts';
 import { valuesAt } from './paths.ts';
 import { compileProjection, type Projection } from './project.ts';
@@ -126,8 +126,7 @@ async function getMore(context: Context): Promise<Doc> {
       cursor: { nextBatch, ...(token && { postBatchResumeToken: token }), id: cursor.source.done ? 0n : id, ns },
     });
   } catch (error) {
-    if (cursor.source.waits && error instanceof CommandError && isResumable(error.code))
-      error.labels.push('ResumableChangeStreamError');
+    if (cursor.source.waits) labelStreamError(error);
     throw error;
   } finally {
     services.cursors.release(cursor);

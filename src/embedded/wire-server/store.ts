@@ -52,12 +52,15 @@ export class Store {
     return this.collections.get(ns);
   }
 
-  /** The collection, made if it is not there yet. */
-  make(batch: WriteBatch, db: string, name: string, options: Doc = new Doc()): Collection {
+  /** The collection, made if it is not there yet. One that a transaction makes stays hidden until the commit. */
+  make(batch: WriteBatch, db: string, name: string, options: Doc = new Doc(), maker?: Transaction): Collection {
     const known = this.collections.get(`${db}.${name}`);
-    if (known) return known;
-    const collection = new Collection(db, name, options);
+    if (known && (!known.maker || maker)) return known;
+    const collection = known ?? new Collection(db, name, options);
+    collection.maker = maker;
     this.collections.set(collection.ns, collection);
+    maker?.made.add(collection);
+    if (maker) return collection;
     batch.note({ entry: doc({ o: 'create', n: collection.ns, d: options, u: collection.uuid.toString('hex') }) });
     return collection;
   }
@@ -175,6 +178,7 @@ export class Store {
   commit(transaction: Transaction, lsid: Value, key: string, reply: Doc): number {
     const batch = this.newBatch();
     this.openTransactions.delete(transaction);
+    for (const { db, name, options } of transaction.made) this.make(batch, db, name, options);
     for (const [collection, writes] of transaction.own) {
       if (this.collections.get(collection.ns) !== collection) fail(112, `the collection ${collection.ns} was dropped`);
       // Deletes first: an insert of the same transaction may use a unique key that a delete frees.
@@ -197,6 +201,7 @@ export class Store {
 
   abort(transaction: Transaction): void {
     this.openTransactions.delete(transaction);
+    for (const { maker, ns } of transaction.made) if (maker === transaction) this.collections.delete(ns);
     transaction.release();
   }
 }

@@ -6,9 +6,11 @@ export interface OwnWrite {
   readonly collection: Collection;
   readonly idKey: string;
   readonly rec: Rec | undefined;
-  bytes: string | null;
+  readonly bytes: string | null;
   /** Its last write replaced the whole document: change streams tell it so. */
-  replaced: boolean;
+  readonly replaced: boolean;
+  /** The unique keys of this version: nobody else may take them before the transaction has ended. */
+  readonly keys: readonly { readonly index: Index; readonly key: string }[];
 }
 
 /** A multi-document transaction: it reads as of its first operation, and its writes stay its own until it commits. */
@@ -19,7 +21,8 @@ export class Transaction {
   readonly own = new Map<Collection, Map<string, OwnWrite>>();
   /** What others replaced since this transaction began: the version it must go on seeing (null = was not there). */
   readonly before = new Map<Collection, Map<string, string | null>>();
-  readonly #reserved: { index: Index; key: string }[] = [];
+  /** Collections that come into being with its commit. */
+  readonly made = new Set<Collection>();
   readonly done: Promise<void>;
   readonly finish: () => void;
   readonly majority: boolean;
@@ -63,29 +66,34 @@ export class Transaction {
   hides(collection: Collection, rec: Rec, index: Index, key: string): boolean {
     const write = this.ownWrite(collection, rec.idKey);
     if (!write) return false;
-    return write.bytes === null || index.reserved.get(key) !== this;
+    return write.bytes === null || index.reserved.get(key)?.idKey !== rec.idKey;
   }
 
-  write(write: OwnWrite, keys: { index: Index; key: string }[]): void {
+  write(write: OwnWrite): void {
     const { collection, idKey } = write;
     const holder = collection.locks.get(idKey);
     if (this.before.get(collection)?.has(idKey) || (holder && holder !== this)) throw writeConflict();
     collection.locks.set(idKey, this);
     const known = this.ownWrite(collection, idKey);
-    if (known) Object.assign(known, { bytes: write.bytes, replaced: write.replaced });
-    else mapIn(this.own, collection).set(idKey, write);
-    for (const reservation of keys) {
-      reservation.index.reserved.set(reservation.key, this);
-      this.#reserved.push(reservation);
-    }
+    if (known) freeKeys(known);
+    mapIn(this.own, collection).set(idKey, known ? { ...write, rec: known.rec } : write);
+    for (const { index, key } of write.keys) index.reserved.set(key, { transaction: this, idKey });
   }
 
   /** Gives locks and keys back; the waiting writers go on. */
   release(): void {
-    for (const [collection, writes] of this.own) for (const idKey of writes.keys()) collection.locks.delete(idKey);
-    for (const { index, key } of this.#reserved) if (index.reserved.get(key) === this) index.reserved.delete(key);
+    for (const [collection, writes] of this.own) {
+      for (const write of writes.values()) {
+        collection.locks.delete(write.idKey);
+        freeKeys(write);
+      }
+    }
     this.finish();
   }
+}
+
+function freeKeys({ keys, idKey }: OwnWrite): void {
+  for (const { index, key } of keys) if (index.reserved.get(key)?.idKey === idKey) index.reserved.delete(key);
 }
 
 export const writeConflict = () =>

@@ -2,12 +2,12 @@ import { Arguments } from './arguments.ts';
 import { checkNamespace } from './catalog-commands.ts';
 import type { Collection } from './collection.ts';
 import { type Commands, type Context, deadlineOf, variablesOf } from './context.ts';
-import { CommandError, codeName, fail } from './errors.ts';
+import { CloseConnection, CommandError, codeName, fail } from './errors.ts';
 import { findAndModify } from './find-and-modify.ts';
 import { compileFilter } from './match.ts';
 import { Query } from './query.ts';
 import { compileUpdate } from './update.ts';
-import { asNumber, type Doc, doc, type Plain } from './value.ts';
+import { asNumber, type Doc, doc, type Plain, truthy } from './value.ts';
 import type { WriteBatch } from './write-batch.ts';
 import { DocumentWriter } from './writes.ts';
 
@@ -28,12 +28,17 @@ export async function writing(context: Context, work: (batch: WriteBatch) => Pro
       context.position = store.position;
       return known.copy();
     }
+    const failure = number === undefined ? undefined : context.services.failPoints.fire('onPrimaryTransactionalWrite');
+    const closes = failure !== undefined && truthy(failure.get('closeConnection') ?? true);
+    const code = asNumber(failure?.get('failBeforeCommitExceptionCode'));
+    if (code !== undefined) throw closes ? new CloseConnection() : new CommandError(code, 'failing by a fail point');
     const reply = await work(batch);
     const record =
       session && number !== undefined
         ? { key: session.key, lsid: session.lsid, number, reply: reply.copy(), transaction: false }
         : undefined;
     context.position = store.frame(batch, record);
+    if (closes) throw new CloseConnection();
     return reply;
   } finally {
     if (batch.ops.length) context.position = store.frame(batch);
@@ -41,16 +46,12 @@ export async function writing(context: Context, work: (batch: WriteBatch) => Pro
   }
 }
 
-/** The collection to write to; made if need be (at once, even within a transaction: a known difference). */
+/** The collection to write to; made if need be. */
 export function targetCollection(context: Context, batch: WriteBatch): Collection {
   const { store } = context.services;
   const name = context.args.collection();
-  const known = store.find(`${context.db}.${name}`);
-  if (known) return known;
-  checkNamespace(context.db, name);
-  const collection = store.make(batch, context.db, name);
-  if (context.session?.transaction) store.frame(batch);
-  return collection;
+  if (!store.find(`${context.db}.${name}`)) checkNamespace(context.db, name);
+  return store.make(batch, context.db, name, undefined, context.session?.transaction);
 }
 
 /** Runs the statements of a bulk; an ordered one stops at the first error. */

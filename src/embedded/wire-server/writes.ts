@@ -62,12 +62,8 @@ export class DocumentWriter {
     if (!this.#skipsValidation) this.#collection.validate(document);
     const collection = this.#collection;
     const idKey = idKeyOf(document.first?.value as Value);
-    for (
-      let holder = this.#conflict(document, undefined, idKey);
-      holder;
-      holder = this.#conflict(document, undefined, idKey)
-    )
-      await this.#wait(holder);
+    const conflict = () => this.#conflict(document, undefined, idKey, undefined, true);
+    for (let holder = conflict(); holder; holder = conflict()) await this.#wait(holder);
     if (this.#transaction) this.#own(idKey, collection.records.get(idKey), bytes, document, undefined);
     else this.#batch.insert(collection, document, bytes);
   }
@@ -76,10 +72,10 @@ export class DocumentWriter {
     document: Doc,
     rec: Rec | undefined,
     idKey: string,
-    touched?: ReadonlySet<string>,
-  ): Transaction | undefined {
-    const mine = this.#transaction;
-    return this.#collection.conflict(document, rec, idKey, touched, mine);
+    touched: ReadonlySet<string> | undefined,
+    inserting: boolean,
+  ) {
+    return this.#collection.conflict(document, rec, idKey, touched, this.#transaction, inserting);
   }
 
   #own(
@@ -90,12 +86,9 @@ export class DocumentWriter {
     touched: ReadonlySet<string> | undefined,
   ): void {
     const collection = this.#collection;
-    const keys = document
-      ? [...collection.indexes.values()]
-          .filter(index => index.unique && index.touchedBy(touched))
-          .flatMap(index => index.keysOf(document, '').map(key => ({ index, key })))
-      : [];
-    (this.#transaction as Transaction).write({ collection, idKey, rec, bytes, replaced: touched === undefined }, keys);
+    const unique = document ? [...collection.indexes.values()].filter(index => index.unique) : [];
+    const keys = unique.flatMap(index => index.keysOf(document as Doc, '').map(key => ({ index, key })));
+    (this.#transaction as Transaction).write({ collection, idKey, rec, bytes, replaced: touched === undefined, keys });
   }
 
   /**
@@ -131,7 +124,7 @@ export class DocumentWriter {
       if (!this.#skipsValidation) this.#collection.validate(after);
       const rec = match.rec;
       const idKey = rec?.idKey ?? idKeyOf(after.get('_id') as Value);
-      const holder = this.#conflict(after, rec, idKey, update.touches);
+      const holder = this.#conflict(after, rec, idKey, update.touches, false);
       if (holder) {
         await this.#wait(holder);
         continue;
