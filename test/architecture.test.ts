@@ -68,7 +68,11 @@ const PACKAGES: Readonly<Record<string, { in: readonly string[]; types?: readonl
 
 /** Global things that belong to few places. */
 const GLOBALS: readonly { what: string; pattern: RegExp; in: readonly string[] }[] = [
-  { what: 'process.env', pattern: /\bprocess\.env\b/, in: ['src/config/', 'src/main.ts', 'src/cli/main.ts'] },
+  {
+    what: 'process.env',
+    pattern: /\bprocess\.env\b/,
+    in: ['src/config/', 'src/main.ts', 'src/cli/main.ts', 'src/embedded/demo/main.ts'],
+  },
   { what: 'console', pattern: /\bconsole\./, in: ['src/cli/', 'src/embedded/'] },
   { what: 'process.exit', pattern: /\bprocess\.exit\(/, in: ['src/main.ts', 'src/run-process.ts', 'src/embedded/'] },
   { what: 'a default export', pattern: /^export default\b/m, in: [] },
