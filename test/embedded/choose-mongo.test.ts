@@ -7,6 +7,7 @@ import { atEnd } from '../helpers/fixtures.ts';
 import { importMongo, scratchDataDir, sharedGuard } from '../helpers/servers.ts';
 
 const { startMongo } = await importMongo();
+const earlierDownload = await findMongod({ configured: null, path: '' });
 
 function scratch(): string {
   const folder = mkdtempSync(join(tmpdir(), 'ledgermq-mongod-'));
@@ -91,10 +92,16 @@ describe('startMongo', () => {
     expect((await start({ choice: 'embedded' })).running.kind).toBe('embedded');
   });
 
-  it('never downloads: without a mongod, LEDGERMQ_MONGO=mongod is an error that says what to do', async () => {
-    const binary = '/nowhere/mongod';
-    await expect(start({ choice: 'mongod', binary })).rejects.toMatchObject({ code: 'no-mongod' });
+  it('does not look for another when MONGOD_BINARY is wrong', async () => {
+    await expect(start({ choice: 'auto', binary: '/nowhere/mongod' })).rejects.toMatchObject({ code: 'no-mongod' });
   });
+
+  it.skipIf(earlierDownload !== null)(
+    'never downloads: LEDGERMQ_MONGO=mongod without one says what to do',
+    async () => {
+      await expect(start({ choice: 'mongod' })).rejects.toThrow(/no mongod was found[\s\S]*LEDGERMQ_MONGO=download/);
+    },
+  );
 
   it('turns to the embedded ledger server when the mongod found does not start, but not when one was insisted on', async () => {
     const binary = fakeMongod(scratch(), 'mongod', '7.0.2');

@@ -9,7 +9,7 @@ const servers = await startServers({
   config: readServerSettings(process.env),
   log: createLogger({ level: 'warn', name: 'hold-servers' }),
 });
-process.stdout.write(`${JSON.stringify({ mongo: servers.mongo, redis: servers.redis, line: servers.describe() })}\n`);
 process.on('SIGTERM', () => {
   void servers.stop().then(() => process.exit(0));
 });
+process.stdout.write(`${JSON.stringify({ mongo: servers.mongo, redis: servers.redis, line: servers.describe() })}\n`);

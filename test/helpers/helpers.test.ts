@@ -1,8 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import nodemailer from 'nodemailer';
 import { describe, expect, it } from 'vitest';
 import { identify } from '../../src/embedded/servers/process-identity.ts';
-import { useRedis, useSmtpSink } from './fixtures.ts';
+import { withDeadline } from '../../src/platform/deadline.ts';
+import { atEnd, useOwnMongo, useRedis, useSmtpSink } from './fixtures.ts';
+import { freshDatabase, withDatabase } from './mongo.ts';
 import { spawnNode } from './processes.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -40,17 +41,66 @@ describe('startRedis', () => {
     await redis.flushAll();
     expect(await client.dbsize()).toBe(0);
     await redis.pause();
-    let answered = false;
-    const pong = client.ping().then(text => {
-      answered = true;
-      return text;
-    });
-    await waitFor(async () => (await readFile(`/proc/${redis.pid}/stat`, 'latin1')).includes(') T '), {
-      what: 'the stopped state',
-    });
-    expect(answered).toBe(false);
+    const silent = () => withDeadline(client.ping(), 100, 'ping');
+    await waitFor(
+      () =>
+        silent().then(
+          () => false,
+          () => true,
+        ),
+      { what: 'silence' },
+    );
     await redis.resume();
-    expect(await pong).toBe('PONG');
+    expect(await client.ping()).toBe('PONG');
+  });
+});
+
+describe('startOwnMongo', () => {
+  it('keeps its address and data through kill -9 and restart, and is silent while paused', async () => {
+    const server = await useOwnMongo();
+    const database = await freshDatabase(server.uri);
+    atEnd(() => database.drop());
+    const things = database.db.collection('things');
+    await things.insertOne({ a: 1 });
+    const { pid, port } = server;
+    await server.kill9();
+    await server.restart();
+    expect(server.port).toBe(port);
+    expect(server.pid).not.toBe(pid);
+    expect(await things.countDocuments()).toBe(1);
+
+    await server.pause();
+    const silent = () => withDeadline(database.db.command({ ping: 1 }), 100, 'ping');
+    await waitFor(
+      () =>
+        silent().then(
+          () => false,
+          () => true,
+        ),
+      { what: 'silence' },
+    );
+    await server.resume();
+    await waitFor(() => database.db.command({ ping: 1 }), { what: 'an answer' });
+  });
+});
+
+describe('freshDatabase', () => {
+  it('makes a database of its own each time, and drops it', async () => {
+    const [one, two] = [await freshDatabase(), await freshDatabase()];
+    await Promise.all([one.db.collection('c').insertOne({}), two.db.collection('c').insertOne({})]);
+    await one.drop();
+    const { databases } = await two.db.admin().listDatabases();
+    const names = databases.map(entry => entry.name);
+    expect(names).toContain(two.name);
+    expect(names).not.toContain(one.name);
+    await two.drop();
+  });
+
+  it('puts its name into the connection string and keeps the rest', () => {
+    expect(withDatabase('mongodb://h:1,i:2', 'x')).toBe('mongodb://h:1,i:2/x');
+    expect(withDatabase('mongodb://h/old?replicaSet=rs0', 'x')).toBe('mongodb://h/x?replicaSet=rs0');
+    expect(withDatabase('mongodb://h/?replicaSet=rs0', 'x')).toBe('mongodb://h/x?replicaSet=rs0');
+    expect(() => withDatabase('redis://h', 'x')).toThrow('not a MongoDB connection string');
   });
 });
 

@@ -16,7 +16,12 @@ process.on('message', (message: GuardMessage) => {
 // A signal to the whole group (Ctrl-C) is the parent's to answer; the guard ends after it.
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => undefined);
 
-process.on('disconnect', () => {
+function endAll(): void {
   const ends = [...watched.values()].map(({ target, graceMs }) => endProcess(target, graceMs));
   void Promise.all(ends).then(() => process.exit(0));
-});
+}
+
+process.on('disconnect', endAll);
+// The parent may be gone before this line is reached; what it had said until then is delivered first.
+if (process.connected) process.send?.('ready');
+else setImmediate(endAll);

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { LedgerError } from '../../platform/errors.ts';
 import type { Service } from '../../platform/service.ts';
 import type { GuardMessage } from './guard.ts';
 import { identify } from './process-identity.ts';
@@ -17,11 +18,13 @@ export class ProcessGuard implements Service {
       stdio: 'ignore',
       execArgv: [],
     });
+    this.#guard = guard;
+    // Before it has said so, it could miss the end of its parent.
+    const [word] = (await Promise.race([once(guard, 'message'), once(guard, 'exit')])) as [unknown];
+    if (word !== 'ready') throw new LedgerError('server-failed', 'the guard of the servers did not start');
     guard.on('error', () => undefined);
     guard.unref();
     guard.channel?.unref();
-    this.#guard = guard;
-    await once(guard, 'spawn');
   }
 
   /** To be called in the same turn as the spawn: what is in the channel arrives even if this process dies now. */
