@@ -1,11 +1,11 @@
 import { cpus, hostname, totalmem } from 'node:os';
 import type { CommandSpec, Commands, Context } from './context.ts';
 import { fail } from './errors.ts';
-import { runHello, SET_NAME, WIRE_VERSION } from './hello.ts';
+import { runHello, SET_NAME } from './hello.ts';
 import { clock } from './store.ts';
 import { type Doc, doc, truthy } from './value.ts';
 
-export const VERSION = '7.0.0';
+const VERSION = '7.0.0';
 
 const hello: CommandSpec = {
   fields: [
@@ -182,5 +182,3 @@ export const adminCommands: Commands = {
   replSetGetStatus: { fields: ['initialSync'], adminOnly: true, run: replSetStatus },
   replSetGetConfig: { fields: ['commitmentStatus'], adminOnly: true, run: replSetConfig },
 };
-
-export const wireVersion = WIRE_VERSION;

@@ -10,7 +10,7 @@ import { always, compileFilter, conjunction, type Node } from './match.ts';
 import { Query } from './query.ts';
 import { cursorReply, QuerySource } from './read-commands.ts';
 import { compileSort, type Sort } from './sort.ts';
-import { asNumber, Doc, doc, type Value } from './value.ts';
+import { asNumber, Doc, doc, show, type Value } from './value.ts';
 import { checkCollation } from './write-commands.ts';
 
 /** Stages that mingo runs the way a real server does. */
@@ -101,7 +101,7 @@ export function leadingStages(pipeline: Doc[], variables: PlainObject | undefine
 function whole(value: Value, name: string, code: number, least: number): number {
   const number = asNumber(value);
   if (number === undefined || !Number.isInteger(number))
-    return fail(5107200, `invalid argument to ${name} stage: Expected an integer: ${name}: ${String(value)}`);
+    return fail(5107200, `invalid argument to ${name} stage: Expected an integer: ${name}: ${show(value)}`);
   return number >= least ? number : fail(code, `the ${name.slice(1)} must be ${least ? 'positive' : 'non-negative'}`);
 }
 
@@ -119,8 +119,8 @@ export async function aggregateCommand(context: Context): Promise<Doc> {
   if (typeof target !== 'string' && asNumber(target) !== 1)
     return fail(9, "Invalid command format: the 'aggregate' field must specify a collection name or 1");
   const ns = `${db}.${typeof target === 'string' ? args.collection() : '$cmd.aggregate'}`;
-  if (pipeline[0]?.first?.name === '$changeStream') return await openStream(context, pipeline, ns, size);
-  return await cursorReply(context, ns, await sourceOf(context, pipeline, ns), size);
+  if (pipeline[0]?.first?.name === '$changeStream') return openStream(context, pipeline, ns, size);
+  return cursorReply(context, ns, await sourceOf(context, pipeline, ns), size);
 }
 
 async function openStream(context: Context, pipeline: Doc[], ns: string, size: number): Promise<Doc> {
@@ -131,7 +131,8 @@ async function openStream(context: Context, pipeline: Doc[], ns: string, size: n
       'Operation not permitted in transaction :: caused by :: Aggregation stage $changeStream cannot run within a multi-document transaction',
     );
   const collection = args.body.first?.value;
-  const wholeCluster = (pipeline[0]?.first?.value as Doc).get?.('allChangesForCluster') === true;
+  const options = pipeline[0]?.first?.value;
+  const wholeCluster = options instanceof Doc && options.get('allChangesForCluster') === true;
   if (wholeCluster && db !== 'admin')
     fail(72, "A $changeStream with 'allChangesForCluster:true' may only be opened on the 'admin' database");
   const watched = {
@@ -151,9 +152,8 @@ async function sourceOf(context: Context, pipeline: Doc[], ns: string): Promise<
   const variables = variablesOf(args);
   const documents = pipeline[0]?.first?.name === '$documents' ? pipeline[0].first.value : undefined;
   if (documents !== undefined) {
-    const items = runMingo([{}], [docToPlain(doc({ $project: { list: documents } }))], variables)[0]?.[
-      'list'
-    ] as PlainObject[];
+    const items = runMingo([{}], [docToPlain(doc({ $project: { list: documents } }))], variables)[0]
+      ?.list as PlainObject[];
     return new ListSource(runMingo(items, pipeline.slice(1).map(docToPlain), variables).map(fromObject));
   }
   if (typeof args.body.first?.value !== 'string')

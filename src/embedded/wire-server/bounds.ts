@@ -142,9 +142,9 @@ function complement(key: string): string {
 }
 
 /** True if every document the filter accepts meets a partial index's condition. */
-export function implies(constraints: Constraint[], filter: Node, condition: Node): boolean {
+export function implies(constraints: Constraint[], condition: Node): boolean {
   return condition.kind === 'and' && condition.children.length > 0
-    ? condition.children.every(child => implies(constraints, filter, child))
+    ? condition.children.every(child => implies(constraints, child))
     : impliesOne(constraints, condition);
 }
 

@@ -5,7 +5,7 @@ import { fail } from './errors.ts';
 import { ListSource } from './list-source.ts';
 import { compileFilter } from './match.ts';
 import { cursorReply } from './read-commands.ts';
-import { Doc, doc } from './value.ts';
+import { asNumber, Doc, doc, show } from './value.ts';
 import { equal } from './value-order.ts';
 import { checkCollation, writing } from './write-commands.ts';
 
@@ -44,7 +44,7 @@ async function create(context: Context): Promise<Doc> {
   const name = args.collection();
   checkNamespace(db, name);
   const options = optionsOf(args.body);
-  return await writing(context, async batch => {
+  return writing(context, async batch => {
     const known = services.store.find(`${db}.${name}`);
     if (!known || known.maker) services.store.make(batch, db, name, options, context.session?.transaction);
     else if (!equal(known.options, options))
@@ -70,7 +70,7 @@ async function collMod(context: Context): Promise<Doc> {
   const { args, db, services } = context;
   for (const { name } of args.body.fields)
     if (UNSUPPORTED.includes(name)) fail(115, `collMod: ${name} is not supported by this server`);
-  return await writing(context, async batch => {
+  return writing(context, async batch => {
     const collection =
       services.store.find(`${db}.${args.collection()}`) ?? fail(26, `ns does not exist: ${db}.${args.collection()}`);
     const index = args.optionalDoc('index');
@@ -89,7 +89,7 @@ function modifyIndex({ services }: Context, batch: Batch, collection: Collection
     index =>
       index.name === change.get('name') || (pattern instanceof Doc && equal(index.spec.get('key') as Doc, pattern)),
   );
-  if (!found) return fail(27, `cannot find index ${String(change.get('name') ?? '')} for ns ${collection.ns}`);
+  if (!found) return fail(27, `cannot find index ${show(change.get('name'))} for ns ${collection.ns}`);
   for (const { name } of change.fields)
     if (!['name', 'keyPattern', 'expireAfterSeconds', 'hidden'].includes(name))
       fail(115, `collMod index.${name} is not supported by this server`);
@@ -103,7 +103,7 @@ function modifyIndex({ services }: Context, batch: Batch, collection: Collection
 
 async function drop(context: Context): Promise<Doc> {
   const { args, db, services } = context;
-  return await writing(context, async batch => {
+  return writing(context, async batch => {
     const collection = services.store.find(`${db}.${args.collection()}`);
     // Since 7.0 dropping what is not there succeeds.
     if (!collection) return doc({});
@@ -115,14 +115,14 @@ async function drop(context: Context): Promise<Doc> {
 
 /** A drop takes the collection from under open transactions: they can only fail. */
 function endTransactionsOn({ services }: Context, collection: Collection): void {
-  for (const transaction of [...services.store.openTransactions]) {
+  for (const transaction of services.store.openTransactions) {
     if (transaction.own.has(collection)) services.store.endTransaction(transaction);
   }
 }
 
 async function dropDatabase(context: Context): Promise<Doc> {
   const { db, services } = context;
-  return await writing(context, async batch => {
+  return writing(context, async batch => {
     const gone = [...services.store.collections.values()].filter(collection => collection.db === db);
     for (const collection of gone) {
       endTransactionsOn(context, collection);
@@ -143,7 +143,7 @@ async function renameCollection(context: Context): Promise<Doc> {
   const to = args.string('to');
   const dot = to.indexOf('.');
   checkNamespace(to.slice(0, dot), to.slice(dot + 1));
-  return await writing(context, async batch => {
+  return writing(context, async batch => {
     const source = services.store.find(from) ?? fail(26, `Source collection ${from} does not exist`);
     const target = services.store.find(to);
     if (target && !args.boolean('dropTarget')) return fail(48, 'target namespace exists');
@@ -172,11 +172,11 @@ async function listCollections(context: Context): Promise<Doc> {
       });
     })
     .filter(item => filter.test(item));
-  return await cursorReply(
+  return cursorReply(
     context,
     `${db}.$cmd.listCollections`,
     new ListSource(list),
-    args.doc('cursor').get('batchSize') === undefined ? 101 : Number(String(args.doc('cursor').get('batchSize'))),
+    asNumber(args.doc('cursor').get('batchSize')) ?? 101,
   );
 }
 
@@ -190,7 +190,7 @@ function listDatabases({ args, services }: Context): Doc {
   for (const { db, bytes } of services.store.collections.values()) sizes.set(db, (sizes.get(db) ?? 0) + bytes);
   const nameOnly = args.boolean('nameOnly');
   const databases = [...sizes]
-    .sort()
+    .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, bytes]) => (nameOnly ? doc({ name }) : doc({ name, sizeOnDisk: BigInt(bytes), empty: bytes === 0 })))
     .filter(item => filter.test(item));
   if (nameOnly) return doc({ databases });

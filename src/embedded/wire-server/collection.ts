@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { CommandError, fail } from './errors.ts';
 import { type IndexField, indexFields, keysOf } from './index-keys.ts';
 import { compileSchema, type SchemaTest } from './json-schema.ts';
-import { always, compileFilter, type Node } from './match.ts';
+import { compileFilter, type Node } from './match.ts';
 import { splitPath } from './paths.ts';
 import { SortedKeys } from './sorted-keys.ts';
 import type { Transaction } from './transaction.ts';
-import { Doc, RawDoc, truthy, type Value } from './value.ts';
+import { Doc, truthy, type Value } from './value.ts';
 import { keyOf } from './value-order.ts';
 
 /** One stored document. The object stays the same for the document's whole life; `bytes` changes with each update. */
@@ -226,10 +226,9 @@ function duplicateKey(collection: Collection, index: Index, doc: Doc): CommandEr
     for (const part of field.parts) value = value instanceof Doc ? value.get(part) : undefined;
     keyValue.set(field.path, value ?? null);
   }
-  const shown = keyValue.fields.map(({ name, value }) => `${name}: ${show(value)}`).join(', ');
   return new CommandError(
     11000,
-    `E11000 duplicate key error collection: ${collection.ns} index: ${index.name} dup key: { ${shown} }`,
+    `E11000 duplicate key error collection: ${collection.ns} index: ${index.name} dup key: ${String(keyValue)}`,
     {
       keyPattern: index.spec.get('key'),
       keyValue,
@@ -237,20 +236,7 @@ function duplicateKey(collection: Collection, index: Index, doc: Doc): CommandEr
   );
 }
 
-function show(value: Value): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (value instanceof Doc) return `{ ${value.fields.map(field => `${field.name}: ${show(field.value)}`).join(', ')} }`;
-  if (value instanceof Date) return `new Date(${value.getTime()})`;
-  if (typeof value === 'object' && value !== null && value.constructor.name === 'Oid')
-    return `ObjectId('${String(value)}')`;
-  return String(value);
-}
-
 /** The key of a stored document's `_id`, which the server always puts first. */
 export function idKeyOf(value: Value): string {
   return keyOf(value);
 }
-
-export const raw = (rec: Rec): RawDoc => new RawDoc(rec.bytes);
-
-export const everything = always;

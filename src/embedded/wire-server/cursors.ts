@@ -91,6 +91,6 @@ export class Cursors {
 
   close(): void {
     clearInterval(this.#sweep);
-    for (const id of [...this.#cursors.keys()]) this.kill(id);
+    for (const id of this.#cursors.keys()) this.kill(id);
   }
 }

@@ -9,7 +9,7 @@ import { isHello } from './hello.ts';
 import { addLabels } from './labels.ts';
 import type { Services } from './server.ts';
 import { endBroken, openSession } from './session-commands.ts';
-import { asNumber, Doc, doc, type Plain } from './value.ts';
+import { asText, Doc, doc, type Plain } from './value.ts';
 import { awaitConcern, checkConcerns } from './write-concern.ts';
 
 const allowed = new Map<string, ReadonlySet<string>>();
@@ -22,7 +22,7 @@ export async function dispatch(services: Services, connection: Connection, body:
     connection,
     args: new Arguments(body, name),
     name,
-    db: String(body.get('$db') ?? ''),
+    db: asText(body.get('$db')),
     session: undefined,
     deadline: Number.POSITIVE_INFINITY,
     position: 0,
@@ -122,5 +122,3 @@ function finish(services: Services, context: Context, reply: Doc): Doc {
   reply.set('$clusterTime', doc({ clusterTime: store.clusterTime, signature: SIGNATURE }));
   return reply.set('operationTime', store.clusterTime);
 }
-
-export const numberOr = asNumber;

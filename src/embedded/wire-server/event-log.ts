@@ -61,7 +61,7 @@ export class EventLog {
     }
     if (last === this.#shown) return;
     this.#shown = last;
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of this.#listeners) listener();
   }
 
   /** After recovery: all that was read is on the disk. */

@@ -20,13 +20,13 @@ export async function explain(context: Context): Promise<Doc> {
     return fail(9, `Enumeration value '${verbosity}' for field 'explain.verbosity' is not a valid value.`);
   const name = inner.first?.name ?? '';
   const explained: Context = { ...context, args: new Arguments(inner, name), name };
-  if (name === 'aggregate') return await explainPipeline(explained, explained.args.docs('pipeline'), verbosity);
+  if (name === 'aggregate') return explainPipeline(explained, explained.args.docs('pipeline'), verbosity);
   const query = queryOf(explained);
-  return await describe(explained, query, verbosity);
+  return describe(explained, query, verbosity);
 }
 
 export async function explainAggregate(context: Context, pipeline: Doc[]): Promise<Doc> {
-  return await explainPipeline(context, pipeline, 'queryPlanner');
+  return explainPipeline(context, pipeline, 'queryPlanner');
 }
 
 async function explainPipeline(context: Context, pipeline: Doc[], verbosity: string): Promise<Doc> {

@@ -6,7 +6,7 @@ import { Doc, Field, Oid, RawDoc, type Value } from './value.ts';
 export type PlainObject = Record<string, unknown>;
 
 /** For mingo, which knows plain JavaScript values only: all numbers become JavaScript numbers (their BSON type is lost here). */
-export function toPlain(value: Value): unknown {
+function toPlain(value: Value): unknown {
   if (value instanceof Doc) return docToPlain(value);
   if (Array.isArray(value)) return value.map(toPlain);
   if (value instanceof Oid) return new ObjectId(Buffer.from(value.bytes, 'latin1'));
@@ -24,7 +24,7 @@ export function docToPlain(doc: Doc): PlainObject {
   return object;
 }
 
-export function fromPlain(value: unknown): Value {
+function fromPlain(value: unknown): Value {
   if (value === undefined) return null;
   if (typeof value === 'number') return fromNumber(value);
   if (Array.isArray(value)) return value.map(fromPlain);
@@ -81,7 +81,7 @@ export function compileExpression(expression: Value, variables?: PlainObject) {
         [{ $project: { _id: 0, result: { $let: { vars: {}, in: plain } } } }],
         variables,
       )[0] as PlainObject
-    )['result'];
+    ).result;
   return {
     evaluate: (doc: Doc): Value => fromPlain(evaluate(doc)),
     test: (doc: Doc): boolean => {

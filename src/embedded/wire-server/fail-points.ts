@@ -1,6 +1,6 @@
 import type { Context } from './context.ts';
 import { CommandError, fail } from './errors.ts';
-import { asNumber, Doc, doc, truthy, type Value } from './value.ts';
+import { asNumber, asText, Doc, truthy, type Value } from './value.ts';
 
 interface FailPoint {
   readonly data: Doc;
@@ -72,8 +72,6 @@ function concerns(data: Doc, { name, args, connection, db }: Context): boolean {
   if (appName !== undefined && appName !== connection.appName) return false;
   const namespace = data.get('namespace');
   return (
-    namespace === undefined || namespace === `${db}.${String(args.body.get('collection') ?? args.body.first?.value)}`
+    namespace === undefined || namespace === `${db}.${asText(args.body.get('collection') ?? args.body.first?.value)}`
   );
 }
-
-export const configured = doc({});

@@ -32,7 +32,7 @@ export async function findAndModify(context: Context): Promise<Doc> {
   if (removes && args.boolean('upsert')) return fail(9, 'Cannot specify both upsert=true and remove=true ');
   const change = given === undefined ? undefined : compileUpdate(given, args.get('arrayFilters'));
   const project = compileProjection(args.doc('fields'), variablesOf(args));
-  return await writing(context, async batch => {
+  return writing(context, async batch => {
     const collection = args.boolean('upsert')
       ? targetCollection(context, batch)
       : context.services.store.find(`${context.db}.${args.collection()}`);

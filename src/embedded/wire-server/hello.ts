@@ -1,11 +1,11 @@
-import { Timestamp } from 'bson';
 import type { Connection } from './connection.ts';
 import type { Context } from './context.ts';
 import { fail } from './errors.ts';
 import type { Services } from './server.ts';
 import { SESSION_MINUTES } from './sessions.ts';
 import { clock } from './store.ts';
-import { asNumber, Doc, doc, Oid, truthy } from './value.ts';
+import { asNumber, asText, Doc, doc, Oid, truthy } from './value.ts';
+import { equal } from './value-order.ts';
 import { encodeReply, MAX_MESSAGE_BYTES, type Request } from './wire.ts';
 
 export const SET_NAME = 'rs0';
@@ -38,7 +38,7 @@ export class Topology {
   change(primary: boolean): void {
     this.primary = primary;
     this.#counter++;
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of this.#listeners) listener();
   }
 
   get counter(): bigint {
@@ -51,7 +51,7 @@ export class Topology {
   }
 }
 
-export function helloReply(services: Services, connectionId: number, legacyName: boolean): Doc {
+function helloReply(services: Services, connectionId: number, legacyName: boolean): Doc {
   const { topology, store } = services;
   const seconds = topology.electionId;
   return doc({
@@ -87,7 +87,7 @@ export function helloReply(services: Services, connectionId: number, legacyName:
 /** hello, isMaster: answers at once, or (with topologyVersion) when something changed or maxAwaitTimeMS is over. */
 export async function runHello({ services, connection, args, name }: Context): Promise<Doc> {
   const client = args.optionalDoc('client')?.get('application');
-  if (client instanceof Doc) connection.appName = String(client.get('name') ?? '');
+  if (client instanceof Doc) connection.appName = asText(client.get('name'));
   const known = args.optionalDoc('topologyVersion');
   if (known) {
     const maxAwait = args.optionalNumber('maxAwaitTimeMS');
@@ -104,7 +104,7 @@ async function changeSince(
   maxAwait: number,
 ): Promise<void> {
   const same =
-    String(known.get('processId')) === String(topology.processId) &&
+    equal(known.get('processId') ?? null, topology.processId) &&
     BigInt(asNumber(known.get('counter')) ?? 0) === topology.counter;
   if (!same) return;
   await new Promise<void>(resolve => {
@@ -143,5 +143,3 @@ export async function streamHello(
     connection.socket.write(next.bytes);
   }
 }
-
-export const ZERO_TIME = new Timestamp({ t: 0, i: 0 });

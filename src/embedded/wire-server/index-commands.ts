@@ -4,7 +4,7 @@ import type { Commands, Context } from './context.ts';
 import { fail } from './errors.ts';
 import { ListSource } from './list-source.ts';
 import { cursorReply } from './read-commands.ts';
-import { asNumber, Doc, doc, truthy, type Value } from './value.ts';
+import { asNumber, Doc, doc, show, truthy, type Value } from './value.ts';
 import { equal } from './value-order.ts';
 import { writing } from './write-commands.ts';
 
@@ -75,7 +75,7 @@ function assemble(spec: Doc, key: Doc, name: string, seconds: Value | undefined)
 }
 
 function checkPartial(partial: Value): void {
-  if (!(partial instanceof Doc)) return fail(67, 'partialFilterExpression for an index must be a document');
+  if (!(partial instanceof Doc)) fail(67, 'partialFilterExpression for an index must be a document');
   const walk = (value: Value): void => {
     if (Array.isArray(value)) value.forEach(walk);
     if (!(value instanceof Doc)) return;
@@ -106,11 +106,11 @@ function exists(collection: Collection, spec: Doc): boolean {
     if (key.fields.length === 1 && key.first?.name === '_id' && known.get('name') === '_id_') return true;
     if (sameKey && sameOptions && sameName) return true;
     if (sameKey && sameOptions)
-      return fail(85, `Index already exists with a different name: ${String(known.get('name'))}`);
+      return fail(85, `Index already exists with a different name: ${show(known.get('name'))}`);
     if (sameKey)
       return fail(
         sameName ? 86 : 85,
-        `An equivalent index already exists with the same name but different options. Requested index: ${name}, existing index: ${String(known.get('name'))}`,
+        `An equivalent index already exists with the same name but different options. Requested index: ${name}, existing index: ${show(known.get('name'))}`,
       );
     if (sameName)
       return fail(
@@ -127,14 +127,14 @@ async function createIndexes(context: Context): Promise<Doc> {
   checkNamespace(db, name);
   const specs = args.docs('indexes').map(normalize);
   if (specs.length === 0) return fail(2, 'Must specify at least one index to create');
-  return await writing(context, async batch => {
+  return writing(context, async batch => {
     const known = services.store.find(`${db}.${name}`);
     const collection = known ?? services.store.make(batch, db, name);
     const before = collection.indexes.size;
     for (const spec of specs) {
       if (exists(collection, spec)) continue;
       if (collection.indexes.size >= MOST_INDEXES) fail(67, `add index fails, too many indexes for ${collection.ns}`);
-      await services.store.addIndex(batch, collection, spec);
+      services.store.addIndex(batch, collection, spec);
     }
     const after = collection.indexes.size;
     return doc({
@@ -151,18 +151,13 @@ async function listIndexes(context: Context): Promise<Doc> {
   const ns = `${db}.${args.collection()}`;
   const collection = services.store.find(ns) ?? fail(26, `ns does not exist: ${ns}`);
   const size = asNumber(args.doc('cursor').get('batchSize')) ?? 101;
-  return await cursorReply(
-    context,
-    ns,
-    new ListSource([...collection.indexes.values()].map(index => index.spec)),
-    size,
-  );
+  return cursorReply(context, ns, new ListSource([...collection.indexes.values()].map(index => index.spec)), size);
 }
 
 async function dropIndexes(context: Context): Promise<Doc> {
   const { args, db, services } = context;
   const ns = `${db}.${args.collection()}`;
-  return await writing(context, async batch => {
+  return writing(context, async batch => {
     const collection = services.store.find(ns) ?? fail(26, `ns not found ${ns}`);
     const before = collection.indexes.size;
     const wanted = args.get('index') ?? args.missing('index');
@@ -181,7 +176,7 @@ function chosen(collection: Collection, wanted: Value): Index[] {
   if (!found)
     return fail(
       27,
-      wanted instanceof Doc ? `can't find index with key` : `index not found with name [${String(wanted)}]`,
+      wanted instanceof Doc ? `can't find index with key` : `index not found with name [${show(wanted)}]`,
     );
   if (found.name === '_id_') return fail(72, 'cannot drop _id index');
   return [found];

@@ -1,6 +1,6 @@
 import { fail } from './errors.ts';
 import { isIndex, splitPath } from './paths.ts';
-import { Doc, type Value } from './value.ts';
+import { asNumber, Doc, type Value } from './value.ts';
 import { addToKey, appendToKey, beginKey, finishKey } from './value-order.ts';
 
 export interface IndexField {
@@ -117,7 +117,7 @@ export function indexFields(key: Doc): IndexField[] {
   return key.fields.map(({ name, value }) => ({
     path: name,
     parts: splitPath(name),
-    descending: Number(String(value)) < 0,
+    descending: (asNumber(value) ?? 1) < 0,
     multikey: false,
   }));
 }

@@ -73,7 +73,7 @@ function properties(operand: Value): SchemaTest {
     const wrong = schemas.flatMap(({ name, test }) => {
       const member = value.get(name);
       const verdict = member === undefined ? undefined : test(member);
-      return verdict ? [{ propertyName: name, details: verdict['schemaRulesNotSatisfied'] }] : [];
+      return verdict ? [{ propertyName: name, details: verdict.schemaRulesNotSatisfied }] : [];
     });
     return wrong.length ? { operatorName: 'properties', propertiesNotSatisfied: wrong } : undefined;
   };

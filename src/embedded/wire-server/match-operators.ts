@@ -1,6 +1,6 @@
 import { Binary, BSONRegExp, Code, Decimal128, Double, MaxKey, MinKey, Timestamp } from 'bson';
 import { fail } from './errors.ts';
-import { asNumber, Doc, Oid, truthy, type Value } from './value.ts';
+import { asNumber, Doc, Oid, show, truthy, type Value } from './value.ts';
 import { compare, equal, keyOf, ORDER, textOf, typeOrder } from './value-order.ts';
 
 interface Predicate {
@@ -128,7 +128,7 @@ export function typeTest(operand: Value): (value: Value | undefined) => boolean 
   const tests = (Array.isArray(operand) ? operand : [operand]).map(item => {
     const name = typeof item === 'string' ? item : TYPE_NUMBERS[asNumber(item) ?? Number.NaN];
     if (name === undefined || !Object.hasOwn(TYPE_NAMES, name))
-      return fail(2, `Unknown type name alias: ${String(item)}`);
+      return fail(2, `Unknown type name alias: ${show(item)}`);
     return TYPE_NAMES[name] as (value: Value) => boolean;
   });
   return value => value !== undefined && tests.some(test => test(value));
@@ -161,7 +161,7 @@ function modTest(operand: Value): Predicate {
   };
 }
 
-export function toRegExp(value: BSONRegExp): RegExp {
+function toRegExp(value: BSONRegExp): RegExp {
   let { pattern } = value;
   let flags = 'u';
   for (const option of value.options) {

@@ -58,7 +58,7 @@ function disjunction(children: Node[]): Node {
 
 const other = (test: (doc: Doc) => boolean): Node => ({ kind: 'other', children: [], test });
 
-export const negation = (node: Node): Node => other(doc => !node.test(doc));
+const negation = (node: Node): Node => other(doc => !node.test(doc));
 
 function topLevel(name: string, operand: Value, options: FilterOptions): Node[] {
   switch (name) {
@@ -106,8 +106,8 @@ function clauses(name: string, operand: Value, options: FilterOptions): Node[] {
 
 /** True for {$gt: 1, …}: a document whose first name is an operator. DBRefs ({$ref, $id, $db}) are values. */
 export function isOperatorDoc(value: Value | undefined): value is Doc {
-  const name = value instanceof Doc ? value.first?.name : undefined;
-  return name !== undefined && name.startsWith('$') && !['$ref', '$id', '$db'].includes(name);
+  const name = (value instanceof Doc && value.first?.name) || '';
+  return name.startsWith('$') && !['$ref', '$id', '$db'].includes(name);
 }
 
 function compileField(path: string, operand: Value, options: FilterOptions): Node[] {
@@ -194,7 +194,9 @@ function elemMatch(path: string, operand: Value, options: FilterOptions): Node {
 function fieldNode(path: string, op: string, operand: Value): Node {
   const compile = Object.hasOwn(fieldPredicates, op) ? fieldPredicates[op] : undefined;
   if (!compile) return fail(2, `unknown operator: $${op}`);
-  const { test, whole } = compile(operand);
+  const predicate = compile(operand);
+  const { whole } = predicate;
+  const test = (value: Value | undefined) => predicate.test(value);
   const leaf = (value: Value | undefined): boolean => {
     if (!whole && Array.isArray(value)) {
       for (let i = 0; i < value.length; i++) {

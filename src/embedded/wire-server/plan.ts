@@ -3,7 +3,7 @@ import type { Collection, Index } from './collection.ts';
 import { fail } from './errors.ts';
 import type { Node } from './match.ts';
 import type { Sort } from './sort.ts';
-import { Doc, type Value } from './value.ts';
+import { asNumber, Doc, type Value } from './value.ts';
 import { equal } from './value-order.ts';
 
 export interface IndexPlan {
@@ -16,13 +16,13 @@ export interface IndexPlan {
   readonly sorted: boolean;
 }
 
-export interface UnionPlan {
+interface UnionPlan {
   readonly kind: 'union';
   readonly branches: IndexPlan[];
   readonly sorted: false;
 }
 
-export interface ScanPlan {
+interface ScanPlan {
   readonly kind: 'scan';
   readonly backward: boolean;
   readonly sorted: boolean;
@@ -44,12 +44,12 @@ const MOST_POINTS = 256;
 export function choosePlan(collection: Collection, request: PlanRequest): Plan {
   const { filter, sort, hint } = request;
   const natural = hint instanceof Doc ? hint.get('$natural') : undefined;
-  if (natural !== undefined) return { kind: 'scan', backward: Number(String(natural)) < 0, sorted: !sort };
+  if (natural !== undefined) return { kind: 'scan', backward: (asNumber(natural) ?? 1) < 0, sorted: !sort };
   const candidates = hint === undefined ? [...collection.indexes.values()] : [hintedIndex(collection, hint)];
   const constraints = constraintsOf(filter);
   let best: { plan: IndexPlan; cost: number } | undefined;
   for (const index of candidates) {
-    if (!usable(index, constraints, filter, hint !== undefined)) continue;
+    if (!usable(index, constraints, hint !== undefined)) continue;
     const ranges = index.fields.map(field => rangesOf(field, constraints));
     const order = sort ? sortedBy(index, ranges, sort) : 'forward';
     if (hint === undefined && !ranges[0] && (!sort || !order)) continue;
@@ -83,8 +83,8 @@ function hintedIndex(collection: Collection, hint: Value): Index {
   );
 }
 
-function usable(index: Index, constraints: ReturnType<typeof constraintsOf>, filter: Node, hinted: boolean): boolean {
-  if (index.partial && !implies(constraints, filter, index.partial)) return false;
+function usable(index: Index, constraints: ReturnType<typeof constraintsOf>, hinted: boolean): boolean {
+  if (index.partial && !implies(constraints, index.partial)) return false;
   if (!index.sparse || hinted) return true;
   return index.fields.some(field =>
     constraints.some(constraint => constraint.path === field.path && constraint.needsField),

@@ -49,8 +49,8 @@ function addPath(tree: Tree, parts: string[], leaf: Leaf, path: string): void {
       next = new Map();
       node.set(part, next);
     }
-    if (!(next instanceof Map)) return fail(31249, `Path collision at ${path}`);
-    node = next;
+    if (!(next instanceof Map)) fail(31249, `Path collision at ${path}`);
+    node = next as Tree;
   }
   const last = parts.at(-1) as string;
   if (node.has(last)) fail(31250, `Path collision at ${path}`);

@@ -9,7 +9,7 @@ import { valuesAt } from './paths.ts';
 import { compileProjection, type Projection } from './project.ts';
 import { type Match, Query } from './query.ts';
 import { compileSort } from './sort.ts';
-import { asNumber, Doc, doc, RawDoc, type Value } from './value.ts';
+import { asNumber, type Doc, doc, RawDoc, type Value } from './value.ts';
 import { keyOf } from './value-order.ts';
 import { checkCollation } from './write-commands.ts';
 
@@ -97,7 +97,7 @@ async function find(context: Context): Promise<Doc> {
   const query = buildQuery(context);
   const project = compileProjection(args.doc('projection'), variablesOf(args));
   services.metrics.count('query', 1);
-  return await cursorReply(
+  return cursorReply(
     context,
     `${db}.${args.collection()}`,
     new QuerySource(query, project),
@@ -226,5 +226,3 @@ export const readCommands: Commands = {
   },
   explain: { fields: ['verbosity'], run: explain },
 };
-
-export const isDoc = (value: Value | undefined): value is Doc => value instanceof Doc;

@@ -34,12 +34,10 @@ function replayOp(store: Store, op: Doc): Partial<Event> | undefined {
   const name = ns.slice(dot + 1);
   const collection = store.collections.get(ns);
   const body = op.find('d');
+  const value = (body?.value ?? new Doc()) as Doc;
   switch (op.get('o')) {
     case 'create':
-      store.collections.set(
-        ns,
-        new Collection(db, name, body?.value as Doc, Buffer.from(op.get('u') as string, 'hex')),
-      );
+      store.collections.set(ns, new Collection(db, name, value, Buffer.from(op.get('u') as string, 'hex')));
       return undefined;
     case 'drop':
       store.collections.delete(ns);
@@ -47,21 +45,21 @@ function replayOp(store: Store, op: Doc): Partial<Event> | undefined {
     case 'dropDatabase':
       return { kind: 'dropDatabase', db };
     case 'rename': {
-      const to = (body?.value as Doc).get('to') as string;
+      const to = value.get('to') as string;
       if (collection) store.collections.set(to, collection.renamed(to));
       store.collections.delete(ns);
       return { kind: 'rename', db, collection: name, to };
     }
     case 'index': {
-      const index = new Index(body?.value as Doc);
+      const index = new Index(value);
       collection?.indexes.set(index.name, index);
       return undefined;
     }
     case 'unindex':
-      collection?.indexes.delete((body?.value as Doc).get('name') as string);
+      collection?.indexes.delete(value.get('name') as string);
       return undefined;
     case 'options':
-      collection?.setOptions(body?.value as Doc);
+      collection?.setOptions(value);
       return undefined;
     default:
       return collection && body ? replayWrite(collection, op.get('o') as string, body) : undefined;

@@ -93,7 +93,7 @@ function createServices(store: Store, address: string, connections: Set<Connecti
     stepUp,
     stepDown(seconds) {
       topology.change(false);
-      for (const transaction of [...store.openTransactions]) store.endTransaction(transaction);
+      for (const transaction of store.openTransactions) store.endTransaction(transaction);
       timer = setTimeout(stepUp, seconds * 1000).unref();
     },
   };

@@ -123,7 +123,7 @@ export const sessionCommands: Commands = {
   killAllSessions: {
     fields: [],
     run: ({ services }) => {
-      for (const transaction of [...services.store.openTransactions]) services.store.endTransaction(transaction);
+      for (const transaction of services.store.openTransactions) services.store.endTransaction(transaction);
       return doc({});
     },
   },

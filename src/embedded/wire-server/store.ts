@@ -212,7 +212,10 @@ function applyOwn(batch: WriteBatch, collection: Collection, { rec, bytes, repla
     return;
   }
   const document = Doc.fromBytes(bytes);
-  if (!rec) return batch.insert(collection, document, bytes);
+  if (!rec) {
+    batch.insert(collection, document, bytes);
+    return;
+  }
   const before = docOf(rec);
   // Which fields several updates touched is not kept; naming all of them checks every index.
   const touched = replaced ? undefined : new Set([...before.fields, ...document.fields].map(field => field.name));

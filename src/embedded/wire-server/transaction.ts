@@ -111,7 +111,7 @@ function mapIn<V>(maps: Map<Collection, Map<string, V>>, collection: Collection)
   return map;
 }
 
-export function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
   let resolve: () => void = () => undefined;
   const promise = new Promise<void>(done => {
     resolve = done;

@@ -23,8 +23,8 @@ export function startTtl(services: Services): () => void {
 }
 
 async function removeExpired({ store }: Services): Promise<void> {
-  for (const collection of [...store.collections.values()]) {
-    for (const index of [...collection.indexes.values()]) {
+  for (const collection of store.collections.values()) {
+    for (const index of collection.indexes.values()) {
       const seconds = asNumber(index.spec.get('expireAfterSeconds'));
       if (seconds === undefined || expired(collection, index, seconds).length === 0) continue;
       await store.enter();

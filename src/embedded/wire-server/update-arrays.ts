@@ -4,7 +4,7 @@ import { compileFilter, isOperatorDoc } from './match.ts';
 import { typeName } from './match-operators.ts';
 import { compileSort } from './sort.ts';
 import { type Change, KEEP } from './update.ts';
-import { asNumber, Doc, type Value } from './value.ts';
+import { asNumber, Doc, show, type Value } from './value.ts';
 import { compare, equal } from './value-order.ts';
 
 interface PushOptions {
@@ -62,9 +62,9 @@ function pushOptions(operand: Value): PushOptions {
 
 function elementSort(sort: Value): (a: Value, b: Value) => number {
   if (sort instanceof Doc) {
-    const { compareDocs } = compileSort(sort);
-    const order = (value: Value) => (value instanceof Doc ? value : new Doc());
-    return (a, b) => compareDocs(order(a), order(b));
+    const order = compileSort(sort);
+    const inner = (value: Value) => (value instanceof Doc ? value : new Doc());
+    return (a, b) => order.compareDocs(inner(a), inner(b));
   }
   const direction = asNumber(sort);
   if (direction !== 1 && direction !== -1) return fail(2, 'The $sort element value must be either 1 or -1');
@@ -110,7 +110,7 @@ function pullTest(operand: Value): (item: Value) => boolean {
 
 export function pop(operand: Value, path: string): Change {
   const end = asNumber(operand);
-  if (end !== 1 && end !== -1) return fail(9, `$pop expects 1 or -1, found: ${String(operand)}`);
+  if (end !== 1 && end !== -1) return fail(9, `$pop expects 1 or -1, found: ${show(operand)}`);
   return old => {
     if (old === undefined) return KEEP;
     if (!Array.isArray(old)) return fail(14, `Path '${path}' contains an element of non-array type '${typeName(old)}'`);

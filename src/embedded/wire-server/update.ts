@@ -5,7 +5,7 @@ import { typeName } from './match-operators.ts';
 import { isIndex, splitPath } from './paths.ts';
 import { addToSet, pop, pull, push } from './update-arrays.ts';
 import { arithmetic, bitwise } from './update-numbers.ts';
-import { Doc, type Value } from './value.ts';
+import { Doc, show, type Value } from './value.ts';
 import { compare, equal } from './value-order.ts';
 import { toBytes } from './value-write.ts';
 
@@ -14,7 +14,7 @@ export type Change = (old: Value | undefined, context: UpdateContext) => Value |
 
 export const KEEP = Symbol('keep');
 
-export interface UpdateContext {
+interface UpdateContext {
   readonly now: Date;
   readonly inserting: boolean;
   /** What `$` means for this document. */
@@ -167,7 +167,7 @@ function compileOperator(name: string, operand: Value): Step[] {
   if (!(operand instanceof Doc)) {
     return fail(
       9,
-      `Modifiers operate on fields but we found type ${typeName(operand)} instead. For example: {$mod: {<field>: ...}} not {${name}: ${String(operand)}}`,
+      `Modifiers operate on fields but we found type ${typeName(operand)} instead. For example: {$mod: {<field>: ...}} not {${name}: ${show(operand)}}`,
     );
   }
   return operand.fields.flatMap(({ name: path, value }): Step[] => {
@@ -304,10 +304,7 @@ function changeValue(
     if (next.startsWith('$')) return missingArray(step, at);
     return changeDoc(new Doc(), step, at + 1, context, filters);
   }
-  return fail(
-    28,
-    `Cannot create field '${next}' in element {${step.parts[at]}: ${typeof old === 'string' ? JSON.stringify(old) : String(old)}}`,
-  );
+  return fail(28, `Cannot create field '${next}' in element {${step.parts[at]}: ${show(old)}}`);
 }
 
 function missingArray(step: Step, at: number): never {
@@ -407,5 +404,3 @@ function addOnce(base: Map<string, Value>, path: string, value: Value): void {
   if (base.has(path)) fail(54, `cannot infer query fields to set, path '${path}' is matched twice`);
   base.set(path, value);
 }
-
-export const isReplacement = (update: Value): boolean => update instanceof Doc && !isOperatorDoc(update);

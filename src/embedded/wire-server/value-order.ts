@@ -1,5 +1,5 @@
 import { Binary, BSONRegExp, BSONSymbol, Code, Decimal128, Double, MinKey, Timestamp } from 'bson';
-import { Doc, Oid, RawDoc, type Value } from './value.ts';
+import { asNumber, Doc, Oid, RawDoc, type Value } from './value.ts';
 
 /** MongoDB's order of the types; numbers of all types are one, and so are strings and symbols. Also the first byte of a key. */
 export const ORDER = {
@@ -52,7 +52,7 @@ function objectOrder(value: object): number {
 function comparable(value: Value): number | bigint {
   if (typeof value === 'number' || typeof value === 'bigint') return value;
   if (value instanceof Double) return value.value;
-  return Number(String(value));
+  return asNumber(value) ?? Number.NaN;
 }
 
 const sign = <T extends number | bigint | string>(a: T, b: T): number => (a < b ? -1 : a > b ? 1 : 0);
@@ -189,30 +189,17 @@ function encode(value: Value): void {
   const order = typeOrder(value);
   room(16);
   key[used++] = order;
-  switch (order) {
-    case ORDER.number:
-      return encodeNumber(comparable(value));
-    case ORDER.string:
-    case ORDER.code:
-      return encodeText(textOf(value));
-    case ORDER.objectId:
-      used += key.write((value as Oid).bytes, used, 'latin1');
-      return;
-    case ORDER.date:
-      return encodeDouble((value as Date).getTime());
-    case ORDER.bool:
-      key[used++] = value ? 1 : 0;
-      return;
-    case ORDER.object:
-      return encodeDoc(asDoc(value));
-    case ORDER.array:
-      for (const item of value as Value[]) encode(item);
-      room(1);
-      key[used++] = 0;
-      return;
-    default:
-      return encodeRare(value, order);
-  }
+  if (order === ORDER.number) encodeNumber(comparable(value));
+  else if (order === ORDER.string || order === ORDER.code) encodeText(textOf(value));
+  else if (order === ORDER.objectId) used += key.write((value as Oid).bytes, used, 'latin1');
+  else if (order === ORDER.date) encodeDouble((value as Date).getTime());
+  else if (order === ORDER.bool) key[used++] = value ? 1 : 0;
+  else if (order === ORDER.object) encodeDoc(asDoc(value));
+  else if (order === ORDER.array) {
+    for (const item of value as Value[]) encode(item);
+    room(1);
+    key[used++] = 0;
+  } else encodeRare(value, order);
 }
 
 function encodeRare(value: Value, order: number): void {

@@ -49,6 +49,10 @@ export class RawDoc {
   constructor(bytes: string) {
     this.bytes = bytes;
   }
+
+  toString(): string {
+    return String(Doc.fromBytes(this.bytes));
+  }
 }
 
 /** One element of a document. It is decoded when somebody looks; until it is replaced its bytes can be copied. */
@@ -145,6 +149,19 @@ export class Doc {
   get first(): Field | undefined {
     return this.fields[0];
   }
+
+  /** For messages. */
+  toString(): string {
+    return `{ ${this.fields.map(({ name, value }) => `${name}: ${show(value)}`).join(', ')} }`;
+  }
+}
+
+/** A value as error messages show it. */
+export function show(value: Value | undefined): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (Array.isArray(value)) return `[ ${value.map(show).join(', ')} ]`;
+  if (value instanceof Oid) return `ObjectId('${String(value)}')`;
+  return String(value as number | Doc);
 }
 
 /** Builds a document from an object literal; undefined members are left out. */
@@ -169,6 +186,9 @@ export function truthy(value: Value | undefined): boolean {
   return value !== undefined && value !== null && value !== false && value !== 0 && value !== 0n;
 }
 
+/** The text of a string; '' for anything else. */
+export const asText = (value: Value | undefined): string => (typeof value === 'string' ? value : '');
+
 /** The JavaScript number of any BSON number, or undefined for what is none. */
 export function asNumber(value: Value | undefined): number | undefined {
   if (typeof value === 'number') return value;
@@ -191,7 +211,7 @@ function documentEnd(buf: Buffer, at: number): number {
 
 /** Field names repeat endlessly; the table spares a new string for each. Only ASCII names go in (bytes = characters). */
 const NAME_SLOTS = 4096;
-const names: (string | undefined)[] = new Array(NAME_SLOTS).fill(undefined);
+const names: (string | undefined)[] = Array.from({ length: NAME_SLOTS });
 /** Set by readName: the position after the name's NUL. A second result without an allocation. */
 let nameEnd = 0;
 

@@ -18,7 +18,7 @@ import { DocumentWriter } from './writes.ts';
 export async function writing(context: Context, work: (batch: WriteBatch) => Promise<Doc>): Promise<Doc> {
   const { store } = context.services;
   const { session } = context;
-  if (session?.transaction) return await work(store.newBatch());
+  if (session?.transaction) return work(store.newBatch());
   await store.enter();
   const batch = store.newBatch();
   try {
@@ -94,7 +94,7 @@ function checkBulk(list: Doc[], what: string): void {
 async function insert(context: Context): Promise<Doc> {
   const documents = context.args.docs('documents');
   checkBulk(documents, 'documents');
-  return await writing(context, async batch => {
+  return writing(context, async batch => {
     const writer = new DocumentWriter(context, batch, targetCollection(context, batch));
     let n = 0;
     const errors = await statements(context, documents, async document => {
@@ -143,7 +143,7 @@ async function update(context: Context): Promise<Doc> {
   const parsed = list.map(statement => statementOf(statement, 'update.updates', UPDATE_FIELDS));
   if (isRetryable(context) && parsed.some(args => args.boolean('multi')))
     return fail(72, 'Cannot use (or request) retryable writes with multi=true');
-  return await writing(context, async batch => {
+  return writing(context, async batch => {
     const counts: UpdateCounts = { n: 0, nModified: 0, upserted: [] };
     const collection = parsed.some(args => args.boolean('upsert'))
       ? targetCollection(context, batch)
@@ -202,7 +202,7 @@ async function remove(context: Context): Promise<Doc> {
   if (isRetryable(context) && parsed.some(args => asNumber(args.get('limit')) === 0))
     return fail(72, 'Cannot use (or request) retryable writes with limit=0');
   const collection = context.services.store.find(`${context.db}.${context.args.collection()}`);
-  return await writing(context, async batch => {
+  return writing(context, async batch => {
     let n = 0;
     const errors = await statements(context, list, async (_statement, index) => {
       const args = parsed[index] as Arguments;

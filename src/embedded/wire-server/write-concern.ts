@@ -1,15 +1,15 @@
 import type { CommandSpec, Context } from './context.ts';
 import { codeName, fail } from './errors.ts';
-import { asNumber, type Doc, doc, truthy } from './value.ts';
+import { asNumber, type Doc, doc, show, truthy } from './value.ts';
 
-const READ_LEVELS = new Set(['local', 'available', 'majority', 'linearizable', 'snapshot']);
+const READ_LEVELS = new Set(['"local"', '"available"', '"majority"', '"linearizable"', '"snapshot"']);
 
 /** Refuses read and write concerns where a real server does. */
 export function checkConcerns({ args, name, session }: Context, spec: CommandSpec): void {
   const read = args.optionalDoc('readConcern');
   const level = read?.get('level');
-  if (level !== undefined && !READ_LEVELS.has(String(level)))
-    fail(9, `Enumeration value '${String(level)}' for field 'readConcern.level' is not a valid value.`);
+  if (level !== undefined && !READ_LEVELS.has(show(level)))
+    fail(9, `Enumeration value ${show(level)} for field 'readConcern.level' is not a valid value.`);
   const write = args.optionalDoc('writeConcern');
   const ends = name === 'commitTransaction' || name === 'abortTransaction';
   if (session?.transaction && !ends) {
@@ -54,7 +54,7 @@ export async function awaitConcern(
   const code = typeof w === 'string' ? 79 : 100;
   const errmsg =
     code === 79
-      ? `No write concern mode named '${String(w)}' found in replica set configuration`
+      ? `No write concern mode named ${show(w)} found in replica set configuration`
       : 'Not enough data-bearing nodes';
   reply.set('writeConcernError', doc({ code, codeName: codeName(code), errmsg, errInfo: { writeConcern: concern } }));
 }
