@@ -13,7 +13,7 @@ export interface CliOptions {
 }
 
 /** Exit codes as in sysexits.h. */
-export const EXIT = { ok: 0, usage: 64, unavailable: 69, configuration: 78 } as const;
+const EXIT = { ok: 0, usage: 64, unavailable: 69, configuration: 78 } as const;
 
 const HELP = `Usage: ledgermq <command>
 

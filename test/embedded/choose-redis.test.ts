@@ -53,7 +53,7 @@ describe('startRedis', () => {
     expect(found).toMatchObject({ kind: 'found', port: redis.port, db: 14 });
     expect(found.prefix).toMatch(/^\{ledger-[0-9a-f]{8}\}$/);
     const own = redis.client(14);
-    await own.mset(`${found.prefix}:a`, '1', `${found.prefix}:b`, '1', 'foreign', '1');
+    await own.mset(`${found.prefix}:a`, '1', 'ledgermq:cache:shop:page', '1', 'foreign', '1');
     await found.stop();
     expect(await own.keys('*')).toEqual(['foreign']);
     expect([await user.get('user'), await other.get('other')]).toEqual(['1', '1']);

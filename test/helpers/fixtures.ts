@@ -3,7 +3,6 @@ import { freshDatabase, type OwnMongo, startOwnMongo, type TestDatabase } from '
 import { sweepProcesses } from './processes.ts';
 import { startRedis, type TestRedis } from './redis.ts';
 import { SmtpSink } from './smtp-sink.ts';
-import { TcpProxy } from './tcp-proxy.ts';
 
 /*
  * Servers and databases for one test file. They may be asked for anywhere in it – at the top, in beforeAll, in a test – and
@@ -40,14 +39,6 @@ export async function useOwnMongo(options?: Parameters<typeof startOwnMongo>[0])
   const server = await startOwnMongo(options);
   atEnd(() => server.stop());
   return server;
-}
-
-/** A fault proxy in front of a port of this machine. */
-export async function useProxy(target: number): Promise<TcpProxy> {
-  const proxy = new TcpProxy();
-  await proxy.start({ target });
-  atEnd(() => proxy.stop());
-  return proxy;
 }
 
 export async function useSmtpSink(): Promise<SmtpSink> {

@@ -42,13 +42,17 @@ export async function startMongo(options: StartMongoOptions): Promise<RunningMon
   }
 }
 
-export interface StartMongoServerOptions extends StartMongoOptions {
+interface StartMongoServerOptions extends StartMongoOptions {
   port?: number;
   /** More arguments for the embedded ledger server; they make it the choice. */
   embeddedArgs?: readonly string[];
 }
 
-/** Starts one of this process's own, whatever MONGO_URI says. @throws LedgerError `no-mongod`, `server-failed` */
+/**
+ * Starts one of this process's own, whatever MONGO_URI says.
+ * @throws LedgerError `no-mongod`, `server-failed`
+ * @public tests call it in the compiled tree, which knip does not see
+ */
 export async function startMongoServer(
   options: StartMongoServerOptions,
 ): Promise<{ server: MongoServer; kind: 'mongod' | 'downloaded' | 'embedded' }> {

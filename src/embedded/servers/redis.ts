@@ -126,12 +126,16 @@ async function chooseDatabase(redis: Redis, info: RedisInfo): Promise<number | n
   return null;
 }
 
-/** Removes the keys of our own prefix and nothing else. Never a FLUSHDB. */
+/** What `cache:warm` stores stands beside the prefix of the queues. */
+const CACHE_KEYS = 'ledgermq:cache:*';
+
+/** Removes LedgerMQ's keys from the database that was empty when it was chosen, and nothing else. Never a FLUSHDB. */
 async function removeKeys(redis: Redis, prefix: string): Promise<void> {
-  const pattern = `${prefix.replace(/[\\*?[\]]/g, '\\$&')}:*`;
-  for await (const keys of redis.scanStream({ match: pattern, count: 1_000 })) {
-    const found = keys as string[];
-    if (found.length > 0) await redis.unlink(...found);
+  for (const match of [`${prefix.replace(/[\\*?[\]]/g, '\\$&')}:*`, CACHE_KEYS]) {
+    for await (const keys of redis.scanStream({ match, count: 1_000 })) {
+      const found = keys as string[];
+      if (found.length > 0) await redis.unlink(...found);
+    }
   }
 }
 

@@ -66,7 +66,7 @@ async function stopInReverse(running: readonly { stop(): Promise<void> }[]): Pro
 }
 
 /** @throws LedgerError `embedded-refused` */
-export function refuseInProduction(env: string): void {
+function refuseInProduction(env: string): void {
   if (env !== 'production') return;
   throw new LedgerError(
     'embedded-refused',
