@@ -57,8 +57,11 @@ async function start(config: Config, registry: JobRegistry, logger: Logger): Pro
     const worker = await startWorker({ config, registry, logger });
     return { broken: worker.broken, stop: async () => ((await worker.stop()).clean ? EXIT.ok : EXIT.failed) };
   }
-  logger.info('WORKER_MODE is not set: this process is the publisher API');
   const publisher = await startPublisher({ config, registry, logger });
+  logger.info(
+    { url: publisher.url },
+    'publisher API is up (WORKER_MODE is not true; WORKER_MODE=true starts a worker)',
+  );
   return {
     broken: new Promise(() => undefined),
     stop: async () => {

@@ -249,7 +249,7 @@ export class StandaloneWorker {
     this.#logger.info({ running: parts.runs.size }, 'draining');
     this.#deliverer?.drain();
     await Promise.all([
-      stopAll([this.#loader!, parts.wakeListener, parts.foreignInserts, this.#watchdog!]),
+      settlesWithin(stopAll([this.#loader!, parts.wakeListener, parts.foreignInserts, this.#watchdog!]), 4 * CLOSE_MS),
       ...this.#consumers.map(consumer => settlesWithin(consumer.pause(), CLOSE_MS)),
     ]);
     const report = await drainRuns(parts.runs, this.#config.worker.drainDeadlineMs, () => parts.runner.zombies);
@@ -257,7 +257,7 @@ export class StandaloneWorker {
     await settlesWithin(Promise.all(this.#consumers.map(consumer => consumer.stop())), 3 * CLOSE_MS);
     await settlesWithin(stopAll([parts.queueManager, parts.heartbeat, parts.pauses, parts.sweeper]), CLOSE_MS);
     await settlesWithin(Promise.all([parts.recorder.idle(), parts.counters.idle()]), CLOSE_MS);
-    await this.#health?.stop();
+    if (this.#health) await settlesWithin(this.#health.stop(), CLOSE_MS);
     await settlesWithin(parts.services.close(), CLOSE_MS);
     parts.redis.disconnect();
     await settlesWithin(this.#ledger!.close(), CLOSE_MS);

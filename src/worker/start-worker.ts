@@ -3,7 +3,7 @@ import type { JobRegistry } from '../jobs/define-job.ts';
 import { createJobServices } from '../jobs/services/create-job-services.ts';
 import { runIsolatedChild } from '../pipeline/run/isolated-child.ts';
 import type { Logger } from '../platform/logger.ts';
-import { connectLedger, type LedgerConnection } from '../platform/mongo.ts';
+import { connectLedger } from '../platform/mongo.ts';
 import { openRedis } from '../platform/redis.ts';
 import { StandaloneWorker } from './standalone-worker.ts';
 
@@ -25,10 +25,17 @@ export async function startWorker(options: {
 
 /** What the same entry does when a worker forked it for one isolated run; resolves when that worker closes the channel. */
 export async function runChild(options: { config: Config; registry: JobRegistry; logger: Logger }): Promise<void> {
-  const { config, logger } = options;
-  let ledger: LedgerConnection | null = null;
+  // Listened for from the beginning: a worker that dies while its child still connects must not leave it behind.
+  const parentGone = new Promise<void>(resolve => {
+    if (process.connected) process.once('disconnect', resolve);
+    else resolve();
+  });
+  await Promise.race([parentGone, runAsChild(options)]);
+}
+
+async function runAsChild({ config, registry, logger }: Parameters<typeof runChild>[0]): Promise<void> {
   // Connected before the handler starts, because services are given synchronously; a handler crash costs only this child.
-  ledger = await connectLedger({
+  const ledger = await connectLedger({
     uri: config.mongo.uri,
     appName: 'ledgermq-child',
     deadlineMs: config.mongo.deadlineMs,
@@ -38,5 +45,5 @@ export async function runChild(options: { config: Config; registry: JobRegistry;
     db: () => ledger.db,
     redis: () => openRedis(config.redis, 'producer', error => logger.warn({ error: error.message }, 'Redis is away')),
   });
-  await runIsolatedChild({ registry: options.registry, services });
+  await runIsolatedChild({ registry, services });
 }

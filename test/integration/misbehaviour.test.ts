@@ -67,21 +67,19 @@ describe('handlers that misbehave', () => {
     });
   });
 
-  it('more hanging handlers than slots: the worker drains, exits with 1, and another one goes on', async () => {
-    const small = await stories.startWorker({ WORKER_SIZE_JOBS: '2', QUEUE_NAME: 'small' });
-    const ids = await stories.insertMany(
-      'story:misbehave',
-      Array.from({ length: 30 }, () => ({ how: 'never-end' })),
-      {
-        maxRetries: 0,
-        timeoutMs: 100,
-      },
-    );
-    await stories.reachAll(ids);
-    // 30 hang in all; the larger worker has ten slots and may break as well.
-    const [first] = await Promise.race([small.exit, worker.exit].map(async exit => [await exit]));
-    expect(first).toEqual({ code: 1, signal: null });
-    worker = await stories.startWorker();
+  it('more hanging handlers than slots: the worker drains and exits with 1, another one goes on', async () => {
+    const own = await useDatabase();
+    const alone = new Stories({ ...stories.servers, mongo: own }, own.db);
+    const env = { WORKER_SIZE_JOBS: '2', QUEUE_NAME: 'hanging' };
+    const small = await alone.startWorker(env);
+    const payloads = Array.from({ length: 3 }, () => ({ how: 'never-end' }));
+    const ids = await alone.insertMany('story:misbehave', payloads, { maxRetries: 0, timeoutMs: 100 });
+    expect(await small.exit).toEqual({ code: 1, signal: null });
+    expect(small.logs(log => log.msg === 'this worker cannot go on')).toHaveLength(1);
+    await alone.startWorker(env);
+    const after = await alone.insertMany('story:wait', [{ ms: 5 }, { ms: 5 }]);
+    const jobs = await alone.reachAll([...ids, ...after]);
+    expect(jobs.filter(job => job.status === 'failed')).toHaveLength(3);
   });
 });
 

@@ -47,7 +47,7 @@ describe('a job that somebody inserts', () => {
 
   it('with a payload that does not fit its type fails at once', async () => {
     const job = await stories.reach(await stories.insert('story:wait', { ms: 'soon' }), 'failed');
-    expect(job.errors).toMatchObject([{ name: 'invalid-payload', retryable: false, attempt: 1 }]);
+    expect(job.errors).toMatchObject([{ name: 'validation-error', retryable: false, attempt: 1 }]);
   });
 
   it('of a type that nobody here knows waits, and is never started', async () => {

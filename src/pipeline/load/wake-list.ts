@@ -29,9 +29,11 @@ export class WakeList {
   }
 }
 
-/** Waits on the list, on a connection of its own, while the loader has room; hands every token to it. */
+/** Waits on the list, on a connection of its own, while the loader has room; hands every token to it. Stopped once, it stays so. */
 export class WakeListener implements Service {
   readonly #loop: PollLoop;
+  readonly #stopped: Promise<null>;
+  #sayStopped!: (nothing: null) => void;
   #redis: Redis | null = null;
 
   constructor(options: {
@@ -43,6 +45,9 @@ export class WakeListener implements Service {
     onToken: (lane: string) => void;
     onError: (error: unknown) => void;
   }) {
+    this.#stopped = new Promise(resolve => {
+      this.#sayStopped = resolve;
+    });
     this.#loop = new PollLoop({
       errorDelayMs: 500,
       onError: options.onError,
@@ -50,7 +55,8 @@ export class WakeListener implements Service {
         if (!options.hasRoom()) return 50;
         this.#redis ??= options.open();
         if (this.#redis.status !== 'ready') return 100;
-        const popped = await this.#redis.blpop(options.key, BLOCK_S);
+        // A pop that was sent before Redis went away is not always rejected when its connection ends.
+        const popped = await Promise.race([this.#redis.blpop(options.key, BLOCK_S), this.#stopped]);
         if (popped) options.onToken(popped[1]);
         return 0;
       },
@@ -62,10 +68,9 @@ export class WakeListener implements Service {
   }
 
   async stop(): Promise<void> {
-    const stopped = this.#loop.stop();
-    // Ends a blocking pop that is under way.
+    this.#sayStopped(null);
+    await this.#loop.stop();
     this.#redis?.disconnect();
-    await stopped;
     this.#redis = null;
   }
 }

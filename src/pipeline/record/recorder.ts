@@ -1,8 +1,7 @@
-import type { mongo } from 'mongoose';
 import { messageOf } from '../../platform/errors.ts';
 import { GroupCommit } from '../../platform/group-commit.ts';
 import { isDocumentFault } from '../store/job-batch-repository.ts';
-import type { JobError, RunRef } from '../store/job-document.ts';
+import type { JobError } from '../store/job-document.ts';
 import type { OutcomeCounters } from '../store/outcome-counters.ts';
 import {
   findRuns,
@@ -128,9 +127,4 @@ export class Recorder {
   #notStorable(message: string): JobError {
     return { name: 'result-not-storable', message, attempt: 0, retryable: false, at: this.#context.clock.now() };
   }
-}
-
-/** The part of a job that a run's outcome is written with. */
-export function runOf(job: { _id: mongo.ObjectId; tenant: string; runSeq?: number }, runKey: RunRef['runKey']): Run {
-  return { id: job._id, runKey, tenant: job.tenant, runSeq: job.runSeq ?? 1 };
 }

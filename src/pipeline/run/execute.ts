@@ -22,9 +22,7 @@ export type HandlerAnswer =
 /** How long a drained handler gets to honour its signal before it counts as not stopped. */
 const DRAIN_STOP_MS = 500;
 
-/**
- * Runs the handler and never throws. The payload is checked once more: foreign inserts did not pass the API.
- */
+/** Runs the handler and never throws. The definition checks the payload once more: foreign inserts did not pass the API. */
 export async function callHandler(
   definition: JobDefinition,
   payload: unknown,
@@ -32,13 +30,7 @@ export async function callHandler(
 ): Promise<HandlerAnswer> {
   let result: unknown;
   try {
-    const parsed = definition.payload.safeParse(payload);
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      const message = `the payload does not fit its type at /${issue?.path.join('/') ?? ''}: ${issue?.message ?? ''}`;
-      return { kind: 'threw', error: { name: 'invalid-payload', message: message.slice(0, 500), retryable: false } };
-    }
-    result = await definition.run(parsed.data, ctx);
+    result = await definition.run(payload, ctx);
   } catch (error) {
     return { kind: 'threw', error: toHandlerError(error) };
   }
@@ -54,6 +46,8 @@ export function supervise(options: {
   timeoutMs: number;
   signal: AbortController;
   answer: Promise<HandlerAnswer>;
+  /** Resolves when the handler begins, and its time with it: the start of a child is not the job's. Without it: now. */
+  begun?: Promise<void>;
   /** Ends what cannot be asked (the child of an isolated run). */
   kill?: () => void;
 }): Execution {
@@ -74,7 +68,12 @@ export function supervise(options: {
     else if (reason === 'lost') decide({ kind: 'lost' });
     else setTimeout(() => decide({ kind: 'drained', stopped: isSettled }), DRAIN_STOP_MS);
   };
-  const timer = setTimeout(() => abort('timeout'), timeoutMs);
+  let timer: NodeJS.Timeout | undefined;
+  const startClock = (): void => {
+    if (!isSettled && asked !== 'lost') timer = setTimeout(() => abort('timeout'), timeoutMs);
+  };
+  if (options.begun) void options.begun.then(startClock);
+  else startClock();
   const settled = answer.then(given => {
     isSettled = true;
     clearTimeout(timer);

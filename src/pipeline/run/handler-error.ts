@@ -27,9 +27,9 @@ export function toHandlerError(thrown: unknown): HandlerError {
   }
 }
 
-/** By shape, not class: a handler may have been built against another copy of TaskError. */
+/** By shape, not class: a handler may have been built against another copy of TaskError, and subclasses have other names. */
 function isFinal(thrown: unknown): boolean {
-  return thrown instanceof Error && thrown.name === 'TaskError' && 'retry' in thrown && thrown.retry === false;
+  return thrown instanceof Error && 'retry' in thrown && thrown.retry === false;
 }
 
 /** The longest beginning of a text that fits into so many bytes of UTF-8. */

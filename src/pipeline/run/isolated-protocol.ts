@@ -1,4 +1,5 @@
-import { mongo } from 'mongoose';
+import type { mongo } from 'mongoose';
+import { fromBson, toBson } from '../store/bson.ts';
 import type { AbortReason } from './abort-reason.ts';
 import type { HandlerError } from './handler-error.ts';
 
@@ -24,9 +25,9 @@ export type FromChild =
   | { kind: 'threw'; error: HandlerError };
 
 export function encodeJob(job: IsolatedJob): Uint8Array {
-  return mongo.BSON.serialize(job);
+  return toBson(job);
 }
 
 export function decodeJob(bson: Uint8Array): IsolatedJob {
-  return mongo.BSON.deserialize(bson) as IsolatedJob;
+  return fromBson(bson) as IsolatedJob;
 }

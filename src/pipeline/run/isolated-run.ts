@@ -9,8 +9,13 @@ import { encodeJob, type FromChild, type IsolatedJob, type ToChild } from './iso
 /** A handler at work in a child process of its own. */
 export interface IsolatedHandler {
   answer: Promise<HandlerAnswer>;
+  /** Resolves when the child has the job. */
+  begun: Promise<void>;
   kill(): void;
 }
+
+/** A child that is not ready by then counts as crashed. Long: on a busy machine a start may take many seconds. */
+const START_LIMIT_MS = 60_000;
 
 /**
  * Runs one job in a fork of this very entry (same file, arguments and Node options, a bounded heap). Its end condemns no
@@ -32,7 +37,8 @@ export function runIsolated(options: {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
   } catch (error) {
-    return { answer: Promise.resolve({ kind: 'crashed', detail: messageOf(error) }), kill: () => undefined };
+    const answer: Promise<HandlerAnswer> = Promise.resolve({ kind: 'crashed', detail: messageOf(error) });
+    return { answer, begun: Promise.resolve(), kill: () => undefined };
   }
   const send = (message: ToChild): void => {
     if (child.connected) child.send(message, () => undefined);
@@ -41,10 +47,19 @@ export function runIsolated(options: {
     if (signal.reason instanceof RunAborted) send({ kind: 'abort', reason: signal.reason.reason });
   };
   signal.addEventListener('abort', onAbort, { once: true });
+  const kill = (): void => void child.kill('SIGKILL');
+  const startLimit = setTimeout(kill, START_LIMIT_MS);
+  let begin!: () => void;
+  const begun = new Promise<void>(resolve => {
+    begin = resolve;
+  });
   const answer = new Promise<HandlerAnswer>(resolve => {
     child.on('message', (message: FromChild) => {
-      if (message.kind === 'ready') send({ kind: 'job', bson: encodeJob(options.job) });
-      else if (message.kind === 'progress') notes.progress(JSON.parse(message.json));
+      if (message.kind === 'ready') {
+        clearTimeout(startLimit);
+        begin();
+        send({ kind: 'job', bson: encodeJob(options.job) });
+      } else if (message.kind === 'progress') notes.progress(JSON.parse(message.json));
       else if (message.kind === 'log') notes.log(message.message);
       else resolve(toAnswer(message));
     });
@@ -55,10 +70,11 @@ export function runIsolated(options: {
     });
   });
   void answer.then(() => {
+    clearTimeout(startLimit);
     // The child ends by itself once its channel is closed.
     if (child.connected) child.disconnect();
   });
-  return { answer, kill: () => void child.kill('SIGKILL') };
+  return { answer, begun, kill };
 }
 
 function toAnswer(message: Extract<FromChild, { kind: 'returned' | 'not-storable' | 'threw' }>): HandlerAnswer {

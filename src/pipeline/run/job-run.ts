@@ -3,10 +3,10 @@ import type { JobDefinition } from '../../jobs/define-job.ts';
 import type { JobServices } from '../../jobs/job-context.ts';
 import type { RetryPolicy } from '../../platform/backoff.ts';
 import type { JobEventBase, JobEvents } from '../record/job-events.ts';
-import { type Recorder, runOf } from '../record/recorder.ts';
+import type { Recorder } from '../record/recorder.ts';
 import type { JobDocument } from '../store/job-document.ts';
 import { ISOLATE_AFTER_CRASHES } from '../store/recovery-store.ts';
-import type { Outcome, Recorded } from '../store/run-outcomes.ts';
+import { type Outcome, type Recorded, runOf } from '../store/run-outcomes.ts';
 import type { ActiveRun, ActiveRuns } from './active-runs.ts';
 import { decideOutcome } from './decide-outcome.ts';
 import { callHandler, supervise } from './execute.ts';
@@ -99,7 +99,7 @@ export class JobRunner {
         notes: sink,
         heapMb: childHeapMb,
       });
-      const execution = supervise({ timeoutMs, signal, answer: handler.answer, kill: () => handler.kill() });
+      const execution = supervise({ timeoutMs, signal, ...handler });
       return { job, ref, attempt, isolated, execution, notes };
     }
     const ctx = createHandlerContext({ job, ...facts, signal: signal.signal, services, notes: sink });

@@ -1,12 +1,11 @@
 import { type Job, UnrecoverableError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { mongo } from 'mongoose';
 import { withDeadline } from '../../platform/deadline.ts';
 import type { Service } from '../../platform/service.ts';
+import { parseObjectId } from '../store/bson.ts';
 import type { Ticket } from '../store/start-gate.ts';
 import type { RunReport } from './job-run.ts';
 
-const { ObjectId } = mongo;
 const CLOSE_DEADLINE_MS = 2_000;
 
 /** What a delivery led to: nothing (stale, put back), or a run. */
@@ -94,8 +93,7 @@ export class LaneConsumer implements Service {
 
 function readTicket(data: unknown): Ticket | null {
   if (typeof data !== 'object' || data === null || !('id' in data) || !('token' in data)) return null;
-  const { id, token } = data;
-  if (typeof id !== 'string' || typeof token !== 'string') return null;
-  if (!ObjectId.isValid(id) || !ObjectId.isValid(token)) return null;
-  return { id: new ObjectId(id), token: new ObjectId(token) };
+  const id = parseObjectId(data.id);
+  const token = parseObjectId(data.token);
+  return id && token ? { id, token } : null;
 }

@@ -5,8 +5,10 @@ import type { JobDocument } from './job-document.ts';
 import { LeaderLease } from './leader-lease.ts';
 import type { StoreContext } from './store-context.ts';
 
-const ELECT_EVERY_MS = 10_000;
-const LEASE_MS = 30_000;
+const ELECT_EVERY_MS = 30_000;
+const LEASE_MS = 90_000;
+/** A getMore of an idle stream waits this long. */
+const AWAIT_MS = 20_000;
 
 type Insert = mongo.ChangeStreamInsertDocument<Pick<JobDocument, 'queue'>>;
 
@@ -56,7 +58,7 @@ export class ForeignInserts implements Service {
         { $match: { operationType: 'insert', 'fullDocument.history': { $exists: false } } },
         { $project: { _id: 1, operationType: 1, 'fullDocument.queue': 1 } },
       ],
-      { maxAwaitTimeMS: 10_000 },
+      { maxAwaitTimeMS: AWAIT_MS },
     );
     this.#stream = stream;
     stream.on('change', event => this.#wake(event.fullDocument?.queue ?? 'default'));

@@ -11,9 +11,9 @@ export interface LaneDocument {
   reason?: string;
 }
 
-const LOOK_MS = 10_000;
+const LOOK_MS = 15_000;
 
-/** Which lanes are paused, read from MongoDB every ten seconds: a pause survives Redis. */
+/** Which lanes are paused, read from MongoDB every fifteen seconds: a pause survives Redis. */
 export class LanePauses implements Service {
   readonly #loop: PollLoop;
   readonly #context: StoreContext;

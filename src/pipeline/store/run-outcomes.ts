@@ -22,6 +22,14 @@ export interface RunEnd {
 /** `recorded` = the ledger holds the outcome (`status` is where it led); `lost` = the run was no longer ours, nothing was written. */
 export type Recorded = { status: 'recorded'; as: JobStatus; via: TransitionId } | { status: 'lost' };
 
+/** The part of a job that a run's outcome is written with. */
+export function runOf(
+  job: { _id: mongo.ObjectId; tenant: string; runSeq?: number },
+  runKey: RunRef['runKey'],
+): RunEnd['run'] {
+  return { id: job._id, runKey, tenant: job.tenant, runSeq: job.runSeq ?? 1 };
+}
+
 interface OutcomeWrite {
   via: TransitionId;
   to: JobStatus;

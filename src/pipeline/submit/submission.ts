@@ -19,7 +19,7 @@ export const submissionSchema = z.strictObject({
     .string()
     .regex(/^\w[\w:.-]{0,127}$/, 'must be the name of a job type, such as email:send')
     .describe('Name of the job type'),
-  payload: z.unknown().describe('What the handler gets; its shape is that of the type'),
+  payload: z.unknown().optional().describe('What the handler gets; its shape is that of the type'),
   queue: z
     .string()
     .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/i, 'must be a lane name: letters, digits, _ and -')

@@ -76,7 +76,7 @@ describe('callHandler', () => {
 
   it('checks the payload again: foreign inserts did not pass the API', async () => {
     const answer = await callHandler(job, { n: 'x' }, {} as JobContext);
-    expect(answer).toMatchObject({ kind: 'threw', error: { name: 'invalid-payload', retryable: false } });
+    expect(answer).toMatchObject({ kind: 'threw', error: { name: 'validation-error', retryable: false } });
     expect(await callHandler(job, { n: 1 }, {} as JobContext)).toEqual({ kind: 'returned', value: 2 });
   });
 });
@@ -95,6 +95,22 @@ describe('supervise', () => {
     const execution = supervise({ timeoutMs: 20, signal, answer: never });
     expect(await execution.ended).toEqual({ kind: 'timed-out', afterMs: 20 });
     expect(signal.signal.reason).toMatchObject({ reason: 'timeout' });
+  });
+
+  it('counts the time from when the handler begins, not from when its child is started', async () => {
+    let begin!: () => void;
+    const begun = new Promise<void>(resolve => {
+      begin = resolve;
+    });
+    const signal = new AbortController();
+    const execution = supervise({ timeoutMs: 20, signal, answer: never, begun });
+    const first = await Promise.race([
+      execution.ended.then(() => 'ended'),
+      new Promise<string>(resolve => setTimeout(resolve, 100, 'still starting')),
+    ]);
+    expect(first).toBe('still starting');
+    begin();
+    expect(await execution.ended).toEqual({ kind: 'timed-out', afterMs: 20 });
   });
 
   it('decides once: what a timed-out handler answers later is dropped', async () => {
