@@ -1,0 +1,126 @@
+import type { Throughput } from './contender.ts';
+import type { Results } from './run-rounds.ts';
+import { median, percentile } from './statistics.ts';
+
+/** One line of the table: medians of both and, where it means something, LedgerMQ ÷ BullMQ. */
+export interface Figure {
+  name: string;
+  unit: string;
+  ledger: number | null;
+  bullmq: number | null;
+  ratio: number | null;
+}
+
+type Both = Record<'LedgerMQ' | 'BullMQ', Results>;
+
+export function figuresOf(results: Both): Figure[] {
+  return [...throughputFigures(results), ...idleFigures(results)];
+}
+
+function throughputFigures(results: Both): Figure[] {
+  if (results.LedgerMQ.submitToCompleted.length === 0) return [];
+  const of = (part: 'submitToCompleted' | 'drain', read: (value: Throughput) => number | null) => ({
+    ledger: medianOf(results.LedgerMQ[part].map(read)),
+    bullmq: medianOf(results.BullMQ[part].map(read)),
+  });
+  const both = (value: Throughput) => value.intakeCpuUs + value.workerCpuUs;
+  return [
+    figure(
+      'one by one: submit → completed',
+      'jobs/s',
+      of('submitToCompleted', value => value.jobsPerSecond),
+    ),
+    figure(
+      '  Node CPU: API | producer',
+      'µs/job',
+      of('submitToCompleted', value => value.intakeCpuUs),
+    ),
+    figure(
+      '  Node CPU: worker',
+      'µs/job',
+      of('submitToCompleted', value => value.workerCpuUs),
+    ),
+    figure('  Node CPU: both', 'µs/job', of('submitToCompleted', both)),
+    figure(
+      '  Redis CPU',
+      'µs/job',
+      of('submitToCompleted', value => value.redisCpuUs),
+    ),
+    figure(
+      '  Redis commands',
+      '/job',
+      of('submitToCompleted', value => value.redisCommands),
+    ),
+    figure(
+      '  MongoDB commands',
+      '/job',
+      of('submitToCompleted', value => value.mongoCommands),
+    ),
+    figure(
+      'bulk, then drain',
+      'jobs/s',
+      of('drain', value => value.jobsPerSecond),
+    ),
+    figure(
+      '  Node CPU: API | producer',
+      'µs/job',
+      of('drain', value => value.intakeCpuUs),
+    ),
+    figure(
+      '  Node CPU: worker',
+      'µs/job',
+      of('drain', value => value.workerCpuUs),
+    ),
+    figure('  Node CPU: both', 'µs/job', of('drain', both)),
+    figure(
+      '  Redis CPU',
+      'µs/job',
+      of('drain', value => value.redisCpuUs),
+    ),
+    figure(
+      '  Redis commands',
+      '/job',
+      of('drain', value => value.redisCommands),
+    ),
+    figure(
+      '  MongoDB commands',
+      '/job',
+      of('drain', value => value.mongoCommands),
+    ),
+  ];
+}
+
+function idleFigures({ LedgerMQ, BullMQ }: Both): Figure[] {
+  if (LedgerMQ.idleMs.length === 0) return [];
+  return [50, 95].map(percent =>
+    figure(`idle: submit → start, p${percent}`, 'ms', {
+      ledger: percentile(LedgerMQ.idleMs, percent),
+      bullmq: percentile(BullMQ.idleMs, percent),
+    }),
+  );
+}
+
+function figure(name: string, unit: string, values: Pick<Figure, 'ledger' | 'bullmq'>): Figure {
+  const { ledger, bullmq } = values;
+  return { name, unit, ledger, bullmq, ratio: ledger !== null && bullmq ? ledger / bullmq : null };
+}
+
+function medianOf(values: readonly (number | null)[]): number | null {
+  const known = values.filter(value => value !== null);
+  return known.length === 0 ? null : median(known);
+}
+
+export function tableOf(figures: readonly Figure[]): string {
+  const rows = [
+    ['', '', 'LedgerMQ', 'BullMQ alone', 'ratio'],
+    ...figures.map(({ name, unit, ledger, bullmq, ratio }) => [name, unit, shown(ledger), shown(bullmq), shown(ratio)]),
+  ];
+  const widths = rows[0]!.map((_, n) => Math.max(...rows.map(row => row[n]!.length)));
+  const pad = (cell: string, n: number) => (n < 2 ? cell.padEnd(widths[n]!) : cell.padStart(widths[n]! + 2));
+  return rows.map(row => row.map(pad).join(' ').trimEnd()).join('\n');
+}
+
+function shown(value: number | null): string {
+  if (value === null) return '–';
+  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(2);
+}
