@@ -9,6 +9,11 @@ import { freshDatabase, type TestDatabase } from '../helpers/mongo.ts';
 import { Stories } from '../helpers/stories.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 
+/** COST_FULL=1 takes the full sizes, for which the suite has no time. */
+const FULL = process.env.COST_FULL === '1';
+const BACKLOG = FULL ? 100_000 : 10_000;
+const CROWD = FULL ? 100_000 : 20_000;
+
 let database: TestDatabase;
 let redis: Awaited<ReturnType<typeof useRedis>>;
 
@@ -54,16 +59,16 @@ describe('the indexes', () => {
 });
 
 describe('cost', () => {
-  it('of a claim stays at limit + 12 keys with 20 k pending, half of them delayed, and 20 k finished', async () => {
+  it('of a claim stays at limit + 12 keys with a crowd pending, half of it delayed, and a crowd finished', async () => {
     const now = Date.now();
     const base = { type: 'story:none', queue: 'cost', tenant: 'default', payload: {} };
-    await fill(20_000, index => ({
+    await fill(CROWD, index => ({
       ...base,
       status: 'pending',
       priority: index % 11,
       runAt: new Date(now + (index % 2 ? 3_600_000 : -index)),
     }));
-    await fill(20_000, index => ({
+    await fill(CROWD, index => ({
       ...base,
       status: 'completed',
       priority: index % 11,
@@ -116,5 +121,34 @@ describe('cost', () => {
     const perSecond = counted.reduce((sum, [, count]) => sum + count, 0) / seconds;
     expect(perSecond, JSON.stringify(counted)).toBeLessThan(1);
     expect(perSecond).toBeGreaterThan(0.3);
+  });
+
+  it('in Redis stays flat while the backlog grows: the window is bounded', async () => {
+    const own = await useDatabase();
+    const engine = await useRedis();
+    const slow = new Stories({ mongo: own, redis: engine }, own.db);
+    await slow.startWorker();
+    const backlog = async (count: number, ms: number): Promise<void> => {
+      const payloads = Array.from({ length: count }, () => ({ ms }));
+      for (let from = 0; from < count; from += 5_000)
+        await slow.insertMany('story:wait', payloads.slice(from, from + 5_000));
+    };
+    const status = (wanted: 'completed' | 'processing') => slow.jobs.countDocuments({ status: wanted });
+    await backlog(550, 1);
+    await waitFor(async () => (await status('completed')) === 550, {
+      what: 'the engine to keep its 500 finished jobs',
+      timeoutMs: 30_000,
+    });
+    const client = engine.client();
+    const usedMemory = async (): Promise<number> => {
+      await waitFor(async () => (await status('processing')) === 10, { what: 'slow handlers in all slots' });
+      return Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1]);
+    };
+    await backlog(1_000, 30_000);
+    const small = await usedMemory();
+    await backlog(BACKLOG - 1_000, 30_000);
+    const large = await usedMemory();
+    expect(large / small).toBeGreaterThan(0.9);
+    expect(large / small).toBeLessThan(1.1);
   });
 });

@@ -3,12 +3,18 @@ import { PollLoop } from '../../platform/poll-loop.ts';
 import type { Service } from '../../platform/service.ts';
 
 const MOST_TOKENS = 100;
+/** One push wakes at most so many loaders. */
+const MOST_AT_ONCE = 10;
+/** After a push the next one waits this long and takes along what came meanwhile: a busy submitter must not push for every job. */
+const COLLECT_MS = 5;
 const BLOCK_S = 10;
 
 /** A bounded list of lane names in Redis: each token wakes one idle loader of the fleet. Losing it costs latency, never a job. */
 export class WakeList {
   readonly #redis: Redis;
   readonly key: string;
+  #waiting = new Map<string, number>();
+  #timer: NodeJS.Timeout | null = null;
 
   /** `redis`: a `producer` connection, so that nobody waits for a Redis that is away. */
   constructor(redis: Redis, prefix: string, queueName: string) {
@@ -16,10 +22,22 @@ export class WakeList {
     this.key = `${prefix}:${queueName}:wake`;
   }
 
-  /** Wakes up to `loaders` idle loaders; fire and forget. */
-  push(lane: string, loaders = 1): void {
+  /** `count` jobs of this lane became pending; fire and forget. */
+  push(lane: string, count = 1): void {
+    this.#waiting.set(lane, (this.#waiting.get(lane) ?? 0) + count);
+    if (!this.#timer) this.#send();
+  }
+
+  #send(): void {
+    const tokens = [...this.#waiting].flatMap(([lane, count]) =>
+      Array.from({ length: Math.min(count, MOST_AT_ONCE) }, () => lane),
+    );
+    this.#waiting.clear();
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      if (this.#waiting.size > 0) this.#send();
+    }, COLLECT_MS).unref();
     if (this.#redis.status !== 'ready') return;
-    const tokens = Array.from({ length: Math.min(Math.max(1, loaders), 10) }, () => lane);
     this.#redis
       .pipeline()
       .rpush(this.key, ...tokens)
