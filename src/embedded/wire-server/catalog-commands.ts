@@ -74,7 +74,7 @@ async function collMod(context: Context): Promise<Doc> {
     const collection =
       services.store.find(`${db}.${args.collection()}`) ?? fail(26, `ns does not exist: ${db}.${args.collection()}`);
     const index = args.optionalDoc('index');
-    const reply = index ? modifyIndex(context, batch, collection, index) : doc({});
+    const reply = index ? await modifyIndex(context, batch, collection, index) : doc({});
     if (CREATE_OPTIONS.some(name => args.get(name) !== undefined))
       services.store.setOptions(batch, collection, optionsOf(args.body, collection.options));
     return reply;
@@ -83,7 +83,7 @@ async function collMod(context: Context): Promise<Doc> {
 
 type Batch = Parameters<Parameters<typeof writing>[1]>[0];
 
-function modifyIndex({ services }: Context, batch: Batch, collection: Collection, change: Doc): Doc {
+async function modifyIndex({ services }: Context, batch: Batch, collection: Collection, change: Doc): Promise<Doc> {
   const pattern = change.get('keyPattern');
   const found = [...collection.indexes.values()].find(
     index =>
@@ -97,7 +97,7 @@ function modifyIndex({ services }: Context, batch: Batch, collection: Collection
   if (seconds === undefined) return doc({});
   const old = found.spec.get('expireAfterSeconds');
   services.store.dropIndex(batch, collection, found.name);
-  services.store.addIndex(batch, collection, found.spec.copy().set('expireAfterSeconds', seconds));
+  await services.store.addIndex(batch, collection, found.spec.copy().set('expireAfterSeconds', seconds));
   return doc({ expireAfterSeconds_old: old, expireAfterSeconds_new: seconds });
 }
 

@@ -19,12 +19,22 @@ export interface Rec {
 
 export const docOf = (rec: Rec): Doc => Doc.fromBytes(rec.bytes);
 
+/** Bytes of a record's suffix. */
+const SUFFIX = 6;
+
 let records = 0;
 
 export function newRecord(idKey: string, bytes: string): Rec {
-  const suffix = Buffer.allocUnsafe(6);
-  suffix.writeUIntBE(++records, 0, 6);
+  const suffix = Buffer.allocUnsafe(SUFFIX);
+  suffix.writeUIntBE(++records, 0, SUFFIX);
   return { idKey, bytes, suffix: suffix.toString('latin1') };
+}
+
+/** The record number that a key ends with: cheaper to look up than a piece of the string. */
+function numberOf(key: string): number {
+  let number = 0;
+  for (let i = key.length - SUFFIX; i < key.length; i++) number = number * 256 + key.charCodeAt(i);
+  return number;
 }
 
 export class Index {
@@ -200,22 +210,40 @@ export class Collection {
     return other;
   }
 
-  /** Fills an index from the records in one go: sorted keys are loaded, not inserted. */
-  build(index: Index): void {
-    const entries: { key: string; rec: Rec }[] = [];
-    for (const rec of this.records.values())
-      for (const key of index.keysOf(docOf(rec), rec.suffix)) entries.push({ key, rec });
-    entries.sort((a, b) => (a.key < b.key ? -1 : 1));
-    index.keys.load(
-      entries.map(entry => entry.key),
-      entries.map(entry => entry.rec),
-    );
-    if (!index.unique) return;
-    for (let i = 1; i < entries.length; i++) {
-      const { key, rec } = entries[i] as { key: string; rec: Rec };
-      const last = entries[i - 1] as { key: string; rec: Rec };
-      if (last.rec !== rec && last.key.slice(0, -6) === key.slice(0, -6)) throw duplicateKey(this, index, docOf(rec));
+  /** Adds all records to a new index, a few milliseconds at a time. */
+  async build(index: Index): Promise<void> {
+    let started = performance.now();
+    for (const rec of this.records.values()) {
+      const document = docOf(rec);
+      for (const key of index.keysOf(document, rec.suffix)) {
+        if (index.unique && index.holderOf(key.slice(0, -SUFFIX), rec)) throw duplicateKey(this, index, document);
+        index.keys.add(key, rec);
+      }
+      if (performance.now() - started < 5) continue;
+      await new Promise<void>(setImmediate);
+      started = performance.now();
     }
+  }
+
+  /** At recovery: fills all indexes, each from keys sorted once. A document is decoded once for all of them. */
+  buildAll(): void {
+    const indexes = [...this.indexes.values()];
+    const keys = indexes.map((): string[] => []);
+    const byNumber = new Map<number, Rec>();
+    for (const rec of this.records.values()) {
+      const document = docOf(rec);
+      byNumber.set(numberOf(rec.suffix), rec);
+      indexes.forEach((index, i) => {
+        keys[i]?.push(...index.keysOf(document, rec.suffix));
+      });
+    }
+    indexes.forEach((index, i) => {
+      const sorted = (keys[i] as string[]).sort();
+      index.keys.load(
+        sorted,
+        sorted.map(key => byNumber.get(numberOf(key)) as Rec),
+      );
+    });
   }
 }
 

@@ -131,10 +131,14 @@ async function createIndexes(context: Context): Promise<Doc> {
     const known = services.store.find(`${db}.${name}`);
     const collection = known ?? services.store.make(batch, db, name);
     const before = collection.indexes.size;
+    // What an open transaction has written is in no index yet, so a unique one could not see it.
+    for (const transaction of services.store.openTransactions) {
+      if (transaction.own.has(collection)) await services.store.waitFor(batch, transaction, context.deadline);
+    }
     for (const spec of specs) {
       if (exists(collection, spec)) continue;
       if (collection.indexes.size >= MOST_INDEXES) fail(67, `add index fails, too many indexes for ${collection.ns}`);
-      services.store.addIndex(batch, collection, spec);
+      await services.store.addIndex(batch, collection, spec);
     }
     const after = collection.indexes.size;
     return doc({

@@ -23,7 +23,9 @@ export function syncFolder(folder: string): void {
  * meanwhile, and one fdatasync at a time makes it durable (group commit).
  */
 export class Journal {
-  readonly #fd: number;
+  #fd: number;
+  /** Where the current file begins, in the count of all bytes since the start. */
+  #fileStart = 0;
   readonly #holdMs: number;
   readonly #onDurable: (position: number) => void;
   #pending: Buffer[] = [];
@@ -34,6 +36,7 @@ export class Journal {
   #durable: number;
   #waiting: Waiter[] = [];
   #closed = false;
+  #retired: number[] = [];
 
   /** `holdMs` keeps frames nobody waits for in memory that long, as a real server's journal does with w:1. */
   constructor(file: string, end: number, holdMs: number, onDurable: (position: number) => void) {
@@ -48,20 +51,28 @@ export class Journal {
     this.#durable = end;
   }
 
-  get size(): number {
-    return this.#appended;
+  /** Bytes in the current file. */
+  get fileSize(): number {
+    return this.#appended - this.#fileStart;
   }
 
-  get durablePosition(): number {
-    return this.#durable;
+  /** Makes everything so far durable and goes on in a new file. Waits for the disk; it happens rarely. */
+  rotate(file: string): void {
+    this.#flush();
+    fsyncSync(this.#fd);
+    const old = this.#fd;
+    this.#fd = openSync(file, 'a+');
+    syncFolder(path.dirname(file));
+    this.#fileStart = this.#appended;
+    // A sync still under way in the background must find its descriptor.
+    if (this.#syncing) this.#retired.push(old);
+    else closeSync(old);
+    this.#reached(this.#written);
   }
 
   /** Returns the position that must be durable for the frame to be. */
   append(payload: Buffer): number {
-    const header = Buffer.allocUnsafe(HEADER);
-    header.writeUInt32LE(payload.length, 0);
-    header.writeUInt32LE(crc32(payload), 4);
-    this.#pending.push(header, payload);
+    this.#pending.push(headerOf(payload), payload);
     this.#appended += HEADER + payload.length;
     if (!this.#scheduled && !this.#closed) {
       this.#scheduled =
@@ -109,13 +120,19 @@ export class Journal {
         process.exit(1);
       }
       this.#syncing = false;
-      this.#durable = position;
-      this.#onDurable(position);
-      const waiting = this.#waiting;
-      this.#waiting = waiting.filter(waiter => waiter.position > position);
-      for (const waiter of waiting) if (waiter.position <= position) waiter.resolve();
+      for (const fd of this.#retired.splice(0)) closeSync(fd);
+      this.#reached(position);
       if (this.#durable < this.#written && !this.#closed) this.#sync();
     });
+  }
+
+  #reached(position: number): void {
+    if (position <= this.#durable) return;
+    this.#durable = position;
+    this.#onDurable(position);
+    const waiting = this.#waiting;
+    this.#waiting = waiting.filter(waiter => waiter.position > position);
+    for (const waiter of waiting) if (waiter.position <= position) waiter.resolve();
   }
 
   async close(): Promise<void> {
@@ -127,16 +144,20 @@ export class Journal {
   }
 }
 
-export function writeAll(fd: number, bytes: Buffer): void {
+function writeAll(fd: number, bytes: Buffer): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
 }
 
-export function frame(payload: Buffer): Buffer {
-  const framed = Buffer.allocUnsafe(HEADER + payload.length);
-  framed.writeUInt32LE(payload.length, 0);
-  framed.writeUInt32LE(crc32(payload), 4);
-  payload.copy(framed, HEADER);
-  return framed;
+function headerOf(payload: Buffer): Buffer {
+  const header = Buffer.allocUnsafe(HEADER);
+  header.writeUInt32LE(payload.length, 0);
+  header.writeUInt32LE(crc32(payload), 4);
+  return header;
+}
+
+/** Writes one frame to a file that is not the journal. */
+export function writeFrame(fd: number, payload: Buffer): void {
+  writeAll(fd, Buffer.concat([headerOf(payload), payload]));
 }
 
 /** Hands every whole frame of a file to `replay` and returns where the last one ends; what follows is a torn tail. */

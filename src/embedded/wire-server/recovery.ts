@@ -20,9 +20,13 @@ export function replayFrame(store: Store, payload: Buffer): void {
   store.clusterTime = time;
   store.events.next = Number(frame.get('e'));
   const rest = { position: 0, time, wallTime: frame.get('w') as Date, transaction };
-  for (const op of frame.get('ops') as Doc[]) store.addEvent(replayOp(store, op), rest);
-  if (session instanceof Doc)
-    store.sessions.remember(sessionKey(session.get('l')), session.get('n') as bigint, session.get('r') as Doc);
+  const ops = frame.get('ops') as Doc[];
+  if (frame.get('snapshot') === true) {
+    // What a snapshot holds has happened long ago: a stream cannot be resumed before it.
+    for (const op of ops) replayOp(store, op);
+    store.events.oldest = store.events.next;
+  } else for (const op of ops) store.addEvent(replayOp(store, op), rest);
+  if (session instanceof Doc) store.sessions.remember(sessionKey(session.get('l')), session);
 }
 
 const bytesOf = (field: Field): string => (field.buf as Buffer).toString('latin1', field.at, field.to);

@@ -7,6 +7,8 @@ interface SessionState {
   number: bigint;
   /** The reply of the last retryable write or commit: the same number again is answered with it. */
   reply: Doc | undefined;
+  /** The same as the journal has it: {l: lsid, n: number, r: reply, x: of a transaction}. */
+  record: Doc | undefined;
   transaction: Transaction | undefined;
   /** How the last transaction ended. */
   ended: 'committed' | 'aborted' | undefined;
@@ -32,17 +34,30 @@ export class Sessions {
     let state = this.#sessions.get(key);
     if (!state) {
       if (this.#sessions.size > PRUNE_ABOVE) this.#prune();
-      state = { number: -1n, reply: undefined, transaction: undefined, ended: undefined, lastUse: 0 };
+      state = {
+        number: -1n,
+        reply: undefined,
+        record: undefined,
+        transaction: undefined,
+        ended: undefined,
+        lastUse: 0,
+      };
       this.#sessions.set(key, state);
     }
     state.lastUse = performance.now();
     return state;
   }
 
-  remember(key: string, number: bigint, reply: Doc): void {
+  remember(key: string, record: Doc): void {
     const state = this.state(key);
-    state.number = number;
-    state.reply = reply;
+    state.number = record.get('n') as bigint;
+    state.reply = record.get('r') as Doc;
+    state.record = record;
+  }
+
+  /** What a snapshot must keep, so that a repeated command is still recognised after it. */
+  replies(): Doc[] {
+    return [...this.#sessions.values()].flatMap(({ record }) => record ?? []);
   }
 
   /** The stored reply if this write was done already; a number older than the last one is refused. */

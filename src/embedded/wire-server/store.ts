@@ -1,12 +1,10 @@
-import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { Timestamp } from 'bson';
 import { Collection, docOf, Index } from './collection.ts';
 import { CommandError, fail } from './errors.ts';
 import { type Event, EventLog } from './event-log.ts';
-import { Journal, readFrames } from './journal.ts';
-import { replayFrame } from './recovery.ts';
+import { Journal } from './journal.ts';
 import { Sessions } from './sessions.ts';
+import { DataFolder } from './snapshot.ts';
 import type { OwnWrite, Transaction } from './transaction.ts';
 import { Doc, doc, type Value } from './value.ts';
 import { toBytes } from './value-write.ts';
@@ -33,15 +31,16 @@ export class Store {
   /** Where the last frame ends. */
   position = 0;
   readonly journal: Journal;
+  readonly #folder: DataFolder;
   #busy = false;
   readonly #queue: (() => void)[] = [];
 
   constructor(dataDir: string, holdMs: number) {
-    const file = path.join(dataDir, 'journal.log');
-    const end = existsSync(file) ? readFrames(file, payload => replayFrame(this, payload)) : 0;
-    for (const collection of this.collections.values())
-      for (const index of collection.indexes.values()) collection.build(index);
+    this.#folder = new DataFolder(dataDir);
+    const end = this.#folder.recover(this);
+    for (const collection of this.collections.values()) collection.buildAll();
     this.events.revealAll();
+    const file = this.#folder.path('journal', this.#folder.generation);
     this.journal = new Journal(file, end, holdMs, position => this.events.reveal(position));
     this.position = end;
   }
@@ -81,9 +80,10 @@ export class Store {
     });
   }
 
-  addIndex(batch: WriteBatch, collection: Collection, spec: Doc): void {
+  /** Builds in slices while no other writer has its turn; readers see the index when it is complete. */
+  async addIndex(batch: WriteBatch, collection: Collection, spec: Doc): Promise<void> {
     const index = new Index(spec);
-    collection.build(index);
+    await collection.build(index);
     collection.indexes.set(index.name, index);
     batch.note({ entry: doc({ o: 'index', n: collection.ns, d: spec }) });
   }
@@ -132,17 +132,19 @@ export class Store {
     batch.ops = [];
     const time = this.tick();
     const wallTime = clock.now();
+    const record = session && doc({ l: session.lsid, n: session.number, r: session.reply, x: session.transaction });
     const payload = doc({
       t: time,
       w: wallTime,
       e: BigInt(this.events.next),
       ops: ops.map(op => op.entry),
-      s: session && doc({ l: session.lsid, n: session.number, r: session.reply, x: session.transaction }),
+      s: record,
     });
     this.position = this.journal.append(Buffer.from(toBytes(payload), 'latin1'));
     const transaction = session?.transaction ? { lsid: session.lsid, number: session.number } : undefined;
     for (const op of ops) this.addEvent(op.event, { position: this.position, time, wallTime, transaction });
-    if (session) this.sessions.remember(session.key, session.number, session.reply);
+    if (session && record) this.sessions.remember(session.key, record);
+    this.#folder.maybeCompact(this);
     return this.position;
   }
 
@@ -196,6 +198,7 @@ export class Store {
   }
 
   async close(): Promise<void> {
+    await this.#folder.close();
     await this.journal.close();
   }
 
