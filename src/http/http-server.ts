@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import type { Logger } from '../platform/logger.ts';
 import { Authenticator } from './authenticator.ts';
 import { answerClientError, answerErrors, sendProblem } from './error-answers.ts';
+import { closeGracefully } from './graceful-close.ts';
 import { acceptJsonOnly, BODY_LIMIT_BYTES } from './json-body.ts';
 import { KnownPaths } from './known-paths.ts';
 import { RateLimit } from './rate-limit.ts';
@@ -47,6 +48,7 @@ export function createHttpServer({ config, logger }: HttpServerOptions): Fastify
   const paths = new KnownPaths();
   paths.watch(app);
   setSecurityHeaders(app);
+  closeGracefully(app);
   logRequests(app, log);
   guardRoutes(app, new Authenticator(config.access), new RateLimit(config.http.rateLimitPerSecond));
   acceptJsonOnly(app);

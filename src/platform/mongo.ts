@@ -110,7 +110,8 @@ class MongooseLedger implements LedgerConnection {
   }
 
   #topologyChanged(description: mongo.TopologyDescription): void {
-    const hasPrimary = description.type === 'ReplicaSetWithPrimary' || description.type === 'Sharded';
+    // By server, not by topology: with directConnection the topology is `Single` whatever the server is.
+    const hasPrimary = [...description.servers.values()].some(server => server.isWritable);
     if (hasPrimary === this.#hasPrimary) return;
     this.#hasPrimary = hasPrimary;
     if (hasPrimary) this.clock.refreshSoon();

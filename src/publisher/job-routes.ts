@@ -20,7 +20,8 @@ import type { Wake } from '../pipeline/submit/submitter.ts';
 import { type JobView, jobSchema, viewOf } from './job-view.ts';
 
 const jobParams = z.object({ id: z.string().regex(/^[0-9a-f]{24}$/i, 'must be a job id: 24 hexadecimal digits') });
-const emptyBody = z.strictObject({}).optional();
+// Fastify shows a schema null where there is no body.
+const emptyBody = z.strictObject({}).nullish();
 const deleteQuery = z.strictObject({
   force: z.enum(['true', 'false']).optional().describe('Drop a webhook delivery that is still due'),
 });

@@ -58,6 +58,14 @@ export class Publisher<Registry extends JobRegistry = JobRegistry> implements Se
     return this.#port;
   }
 
+  /** Where it can be reached from this machine. @throws Error before `start()`. */
+  get url(): string {
+    if (this.#port === null) throw new Error('the publisher has not been started');
+    const { host } = this.#options.config.http;
+    const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+    return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${this.#port}`;
+  }
+
   /** For code in the same process. @throws Error before `start()`. */
   get submitter(): Submitter<Registry> {
     if (!this.#submitter) throw new Error('the publisher has not been started');
@@ -117,7 +125,7 @@ export class Publisher<Registry extends JobRegistry = JobRegistry> implements Se
     if (config.access.keys.length === 0) {
       this.#logger.warn('no API_KEYS: everybody who reaches this port may do everything');
     }
-    this.#logger.info({ host: config.http.host, port: this.#port }, 'publisher API started');
+    this.#logger.info({ url: this.url, host: config.http.host, port: this.#port }, 'publisher API started');
   }
 
   /** The composition root: no part calls the next one, each is given it here. */
@@ -208,8 +216,5 @@ export async function startPublisher<Registry extends JobRegistry>(
 ): Promise<RunningPublisher<Registry>> {
   const publisher = new Publisher(options);
   await publisher.start();
-  const port = publisher.port!;
-  const { host } = options.config.http;
-  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
-  return { url: `http://${reachable}:${port}`, port, publisher, stop: () => publisher.stop() };
+  return { url: publisher.url, port: publisher.port!, publisher, stop: () => publisher.stop() };
 }
