@@ -2,6 +2,7 @@ import type { mongo } from 'mongoose';
 import type { Service } from './service.ts';
 
 const REFRESH_MS = 60_000;
+const TRUSTED_ROUND_TRIP_MS = 500;
 
 /**
  * An estimate of MongoDB's clock: `localTime` of the last `hello` plus the monotonic time since. Processes whose own wall
@@ -41,6 +42,8 @@ export class LedgerClock implements Service {
     const before = performance.now();
     const { localTime } = await this.#hello();
     const after = performance.now();
+    // A reply that was long under way says little about now: better an old reading than a wrong one.
+    if (this.#base && after - before > TRUSTED_ROUND_TRIP_MS) return;
     this.#base = { server: (localTime as Date).getTime(), monotonic: (before + after) / 2 };
   }
 }

@@ -107,7 +107,6 @@ function composeRun(base: Base, { config, logger, ledger, hooks }: WorkerOptions
       childHeapMb: config.worker.childHeapMb,
       services: services.services,
       runs,
-      heartbeat,
       recorder,
       events,
       now: () => context.clock.now(),

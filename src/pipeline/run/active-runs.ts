@@ -1,4 +1,5 @@
 import type { JobDocument, JobLogLine, RunRef } from '../store/job-document.ts';
+import type { RunNotes } from '../store/run-notes.ts';
 import type { Execution } from './execute.ts';
 
 /** A run that this process holds: from the gate until its outcome is recorded. */
@@ -40,4 +41,13 @@ export class ActiveRuns {
   async none(): Promise<void> {
     if (this.#runs.size > 0) await new Promise<void>(resolve => this.#waiting.push(resolve));
   }
+}
+
+/** What the handler reported since the last time, once; undefined when it said nothing. */
+export function takeNotes(run: ActiveRun): RunNotes | undefined {
+  const { progress, logs } = run.notes;
+  if (progress === undefined && logs.length === 0) return undefined;
+  // The same object: the handler's sink writes into it.
+  Object.assign(run.notes, { progress: undefined, logs: [] });
+  return { progress, logs };
 }

@@ -2,9 +2,10 @@ import type { LeaseConfig } from '../../config/config.ts';
 import { PollLoop } from '../../platform/poll-loop.ts';
 import type { Service } from '../../platform/service.ts';
 import type { JobEvents } from '../record/job-events.ts';
-import { beat, type RunNotes, writeNotes } from '../store/run-leases.ts';
+import { beat } from '../store/run-leases.ts';
+import { writeNotes } from '../store/run-notes.ts';
 import type { StoreContext } from '../store/store-context.ts';
-import type { ActiveRun, ActiveRuns } from './active-runs.ts';
+import { type ActiveRuns, takeNotes } from './active-runs.ts';
 
 const LAG_PROBE_MS = 250;
 const NOTES_MS = 500;
@@ -61,18 +62,12 @@ export class Heartbeat implements Service {
     return this.#lease.beatMs;
   }
 
-  /** What handlers reported since the last time, and once more before their outcome is recorded (`flush`). */
-  async flush(run: ActiveRun): Promise<void> {
-    const notes = takeNotes(run);
-    if (notes) await writeNotes(this.#context, [notes]).catch(() => undefined);
-  }
-
   async #writeNotes(): Promise<number> {
-    const notes = this.#runs
-      .all()
-      .map(takeNotes)
-      .filter(taken => taken !== null);
-    if (notes.length > 0) await writeNotes(this.#context, notes);
+    const entries = this.#runs.all().flatMap(run => {
+      const notes = takeNotes(run);
+      return notes ? [{ ...run.ref, notes }] : [];
+    });
+    if (entries.length > 0) await writeNotes(this.#context, entries);
     return NOTES_MS;
   }
 
@@ -87,12 +82,4 @@ export class Heartbeat implements Service {
       this.#events.emit('lag', { lagMs, jobs: this.#runs.all().map(run => run.job.type) });
     }, LAG_PROBE_MS).unref();
   }
-}
-
-function takeNotes(run: ActiveRun): RunNotes | null {
-  const { progress, logs } = run.notes;
-  if (progress === undefined && logs.length === 0) return null;
-  run.notes.progress = undefined;
-  run.notes.logs = [];
-  return { ...run.ref, progress, logs };
 }

@@ -5,6 +5,7 @@ import { RunAborted } from './abort-reason.ts';
 import type { HandlerAnswer } from './execute.ts';
 import type { NoteSink } from './handler-context.ts';
 import { encodeJob, type FromChild, type IsolatedJob, type ToChild } from './isolated-protocol.ts';
+import type { Slots } from './slots.ts';
 
 /** A handler at work in a child process of its own. */
 export interface IsolatedHandler {
@@ -14,24 +15,56 @@ export interface IsolatedHandler {
   kill(): void;
 }
 
-/** A child that is not ready by then counts as crashed. Long: on a busy machine a start may take many seconds. */
-const START_LIMIT_MS = 60_000;
-
-/**
- * Runs one job in a fork of this very entry (same file, arguments and Node options, a bounded heap). Its end condemns no
- * neighbour; when it dies without an answer, the answer is `crashed`. It ends when this process's channel to it closes.
- */
-export function runIsolated(options: {
+interface IsolatedOptions {
   job: IsolatedJob;
   signal: AbortSignal;
   notes: NoteSink;
   heapMb: number;
-}): IsolatedHandler {
-  const { signal, notes } = options;
+}
+
+/** A child that is not ready by then counts as crashed. Long: it waits for MongoDB, and on a busy machine for a processor. */
+const START_LIMIT_MS = 300_000;
+
+/**
+ * Runs one job in a fork of this very entry. Its end condemns no neighbour; when it dies without an answer, the answer is
+ * `crashed`. It ends when this process's channel to it closes.
+ *
+ * `starts` limits how many children start at once: after a crash all of a worker's runs may come to isolation together, and
+ * a machine that starts twenty processes for them does nothing else.
+ */
+export function runIsolated(options: IsolatedOptions & { starts: Slots }): IsolatedHandler {
+  const { starts, signal } = options;
+  let child: IsolatedHandler | null = null;
+  let begin!: () => void;
+  const begun = new Promise<void>(resolve => {
+    begin = resolve;
+  });
+  const run = async (): Promise<HandlerAnswer> => {
+    await starts.acquire();
+    try {
+      if (signal.aborted) return ABORTED_BEFORE_START;
+      child = forkChild(options);
+      await Promise.race([child.begun, child.answer]);
+    } finally {
+      starts.release();
+    }
+    begin();
+    return child.answer;
+  };
+  return { answer: run(), begun, kill: () => child?.kill() };
+}
+
+const ABORTED_BEFORE_START: HandlerAnswer = {
+  kind: 'threw',
+  error: { name: 'RunAborted', message: 'aborted before its child was started', retryable: true },
+};
+
+/** The same file, arguments and Node options, a bounded heap. */
+function forkChild({ job, signal, notes, heapMb }: IsolatedOptions): IsolatedHandler {
   let child: ChildProcess;
   try {
     child = fork(process.argv[1]!, process.argv.slice(2), {
-      execArgv: [...process.execArgv.filter(flag => !/inspect/.test(flag)), `--max-old-space-size=${options.heapMb}`],
+      execArgv: [...process.execArgv.filter(flag => !/inspect/.test(flag)), `--max-old-space-size=${heapMb}`],
       env: childEnvironment(),
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -58,7 +91,7 @@ export function runIsolated(options: {
       if (message.kind === 'ready') {
         clearTimeout(startLimit);
         begin();
-        send({ kind: 'job', bson: encodeJob(options.job) });
+        send({ kind: 'job', bson: encodeJob(job) });
       } else if (message.kind === 'progress') notes.progress(JSON.parse(message.json));
       else if (message.kind === 'log') notes.log(message.message);
       else resolve(toAnswer(message));

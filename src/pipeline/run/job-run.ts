@@ -7,11 +7,10 @@ import type { Recorder } from '../record/recorder.ts';
 import type { JobDocument } from '../store/job-document.ts';
 import { ISOLATE_AFTER_CRASHES } from '../store/recovery-store.ts';
 import { type Outcome, type Recorded, runOf } from '../store/run-outcomes.ts';
-import type { ActiveRun, ActiveRuns } from './active-runs.ts';
+import { type ActiveRun, type ActiveRuns, takeNotes } from './active-runs.ts';
 import { decideOutcome } from './decide-outcome.ts';
 import { callHandler, supervise } from './execute.ts';
 import { bufferNotes, createHandlerContext } from './handler-context.ts';
-import type { Heartbeat } from './heartbeat.ts';
 import { runIsolated } from './isolated-run.ts';
 
 export interface JobRunOptions {
@@ -20,12 +19,14 @@ export interface JobRunOptions {
   childHeapMb: number;
   services: JobServices;
   runs: ActiveRuns;
-  heartbeat: Heartbeat;
   recorder: Recorder;
   events: JobEvents;
   /** MongoDB's clock. */
   now: () => Date;
 }
+
+/** A handler gets this long to honour its signal before it is counted as one that does not. */
+const ZOMBIE_PATIENCE_MS = 250;
 
 /** How a run ended for the engine: what the processor returns or throws. */
 export type RunReport = { recorded: Recorded; outcome: Outcome | null };
@@ -46,7 +47,7 @@ export class JobRunner {
 
   /** `job` as the gate returned it. Resolves when the ledger holds the outcome. */
   async run(job: JobDocument, definition: JobDefinition): Promise<RunReport> {
-    const { events, runs, heartbeat, recorder, now } = this.#options;
+    const { events, runs, recorder, now } = this.#options;
     const startedAt = performance.now();
     const run = this.#begin(job, definition);
     const about: JobEventBase = {
@@ -60,11 +61,10 @@ export class JobRunner {
     try {
       if (job.cancelRequestedAt) run.execution.abort('cancelled');
       const end = await run.execution.ended;
-      this.#watchZombie(run, about);
+      this.#watchZombie(run, about, end.kind === 'drained' ? 0 : ZOMBIE_PATIENCE_MS);
       const outcome = decideOutcome(end, this.#retryState(job, definition), now());
-      await heartbeat.flush(run);
       const recorded: Recorded = outcome
-        ? await recorder.record({ run: runOf(job, run.ref.runKey), outcome })
+        ? await recorder.record({ run: runOf(job, run.ref.runKey), outcome, notes: takeNotes(run) })
         : { status: 'lost' };
       const durationMs = Math.round(performance.now() - startedAt);
       if (recorded.status === 'lost') events.emit('lost', { ...about, durationMs });
@@ -107,20 +107,21 @@ export class JobRunner {
     return { job, ref, attempt, isolated, execution, notes };
   }
 
-  /** A timed-out or lost handler that ignores its signal frees its slot at once and is counted until it ends. */
-  #watchZombie(run: ActiveRun, about: JobEventBase): void {
+  /** A timed-out, lost or drained handler that ignores its signal is counted until it ends; its slot is free already. */
+  #watchZombie(run: ActiveRun, about: JobEventBase, patienceMs: number): void {
     let settled = false;
-    void run.execution.settled.then(() => {
-      settled = true;
-    });
-    // One turn of the loop: a handler that has just answered is no zombie.
-    setImmediate(() => {
+    const count = (): void => {
       if (settled) return;
       this.#zombies += 1;
       this.#options.events.emit('zombie', { ...about, count: this.#zombies });
       void run.execution.settled.then(() => {
         this.#zombies -= 1;
       });
+    };
+    const timer = setTimeout(count, patienceMs);
+    void run.execution.settled.then(() => {
+      settled = true;
+      clearTimeout(timer);
     });
   }
 

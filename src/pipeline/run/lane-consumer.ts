@@ -65,12 +65,14 @@ export class LaneConsumer implements Service {
     await this.#worker?.pause(true).catch(() => undefined);
   }
 
-  /** Waits for running jobs at most 2 s: `worker.close()` can hang while Redis is down. */
+  /** Waits for running jobs at most 2 s, and not at all without Redis: `worker.close()` hangs then. */
   async stop(): Promise<void> {
     const worker = this.#worker;
     this.#worker = null;
-    if (worker)
-      await withDeadline(worker.close(true), CLOSE_DEADLINE_MS, 'closing the consumer').catch(() => undefined);
+    if (worker && this.#redis?.status === 'ready') {
+      await withDeadline(worker.close(), CLOSE_DEADLINE_MS, 'closing the consumer').catch(() => undefined);
+    }
+    await worker?.close(true).catch(() => undefined);
     this.#redis?.disconnect();
     this.#redis = null;
   }

@@ -1,4 +1,3 @@
-import { mongo } from 'mongoose';
 import { StorageUnavailableError } from '../../platform/errors.ts';
 import type { JobDocument } from './job-document.ts';
 import { duplicateKeyOf, storageCall } from './storage-call.ts';
@@ -12,10 +11,6 @@ export type InsertResult =
   | { status: 'conflict' };
 
 const ROUNDS = 3;
-
-export function newJobId(): mongo.ObjectId {
-  return new mongo.ObjectId();
-}
 
 /**
  * T0: stores one job; answers only after a majority has it in its journal.

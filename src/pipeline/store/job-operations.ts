@@ -5,7 +5,7 @@ import { type StatusChange, statusChange } from './status-change.ts';
 import { storageCall } from './storage-call.ts';
 import { type StoreContext, WRITE_CONCERNS } from './store-context.ts';
 
-export type OperationResult<Done extends string> =
+type OperationResult<Done extends string> =
   | { status: Done; job: JobDocument }
   | { status: 'not-found' }
   | { status: 'invalid-state'; currentStatus: JobStatus };

@@ -15,7 +15,7 @@ export interface JobCounts {
   failed: number;
 }
 
-export type ConnectionState = 'connected' | 'disconnected';
+type ConnectionState = 'connected' | 'disconnected';
 
 /** The shape of `getStats()` and of `GET /v1/stats`. */
 export interface Stats {

@@ -1,12 +1,9 @@
-import type { mongo } from 'mongoose';
-import type { JobDocument, JobLogLine, RunRef } from './job-document.ts';
+import type { RunRef } from './job-document.ts';
 import { statusChange } from './status-change.ts';
 import { type StoreContext, WRITE_CONCERNS } from './store-context.ts';
 
 /** What a beat learned of a run: it is ours, it is ours and a cancel was requested, or it belongs to another now. */
 export type BeatResult = 'ok' | 'cancel-requested' | 'lost';
-
-const LOGS_KEPT = 100;
 
 /** T4: renews the leases of running jobs, then looks whose they are. Answers in the order of `runs`. */
 export async function beat(context: StoreContext, runs: readonly RunRef[]): Promise<BeatResult[]> {
@@ -54,24 +51,4 @@ async function resume(context: StoreContext, run: RunRef): Promise<boolean> {
     'resume',
   );
   return result.modifiedCount === 1;
-}
-
-export interface RunNotes extends RunRef {
-  /** Latest progress, `undefined` when it did not change. */
-  progress?: unknown;
-  logs: JobLogLine[];
-}
-
-/** Writes progress and log lines of running jobs; fenced, so a run that was lost writes nothing. */
-export async function writeNotes(context: StoreContext, notes: readonly RunNotes[]): Promise<void> {
-  const operations = notes.map(({ id, runKey, progress, logs }): mongo.AnyBulkWriteOperation<JobDocument> => {
-    const update: mongo.UpdateFilter<JobDocument> = {};
-    if (progress !== undefined) update.$set = { progress };
-    if (logs.length > 0) update.$push = { logs: { $each: logs, $slice: -LOGS_KEPT } };
-    return { updateOne: { filter: { _id: id, status: 'processing', runKey }, update } };
-  });
-  await context.bounded(
-    context.jobs.bulkWrite(operations, { ordered: false, writeConcern: WRITE_CONCERNS.one! }),
-    'progress and logs',
-  );
 }

@@ -1,5 +1,6 @@
 import type { mongo } from 'mongoose';
 import type { JobDocument, JobError, JobStatus, RunRef } from './job-document.ts';
+import type { RunNotes } from './run-notes.ts';
 import { type StatusChange, statusChange } from './status-change.ts';
 import { type StoreContext, WRITE_CONCERNS } from './store-context.ts';
 import type { TransitionId } from './transitions.ts';
@@ -17,6 +18,8 @@ export type Outcome =
 export interface RunEnd {
   run: RunRef & { tenant: string; runSeq: number };
   outcome: Outcome;
+  /** What the handler reported last and the heartbeat has not carried yet. */
+  notes?: RunNotes | undefined;
 }
 
 /** `recorded` = the ledger holds the outcome (`status` is where it led); `lost` = the run was no longer ours, nothing was written. */
@@ -47,13 +50,13 @@ interface OutcomeChange extends Omit<StatusChange, 'from'> {
 }
 
 /** The conditional write of an outcome: T5, T5s, T6, T7, T8, T9 or T10, fenced by the run key. */
-export function outcomeWrite(context: StoreContext, { run, outcome }: RunEnd): OutcomeWrite {
+export function outcomeWrite(context: StoreContext, { run, outcome, notes }: RunEnd): OutcomeWrite {
   const { condition, from = 'processing', ...change } = changeOf(outcome, context);
   return {
     via: change.via,
     to: change.to,
     filter: { _id: run.id, status: from, runKey: run.runKey, ...condition },
-    update: statusChange(context, { ...change, from, runKey: run.runKey, runSeq: run.runSeq }),
+    update: statusChange(context, { ...change, from, runKey: run.runKey, runSeq: run.runSeq, notes }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { mongo } from 'mongoose';
 import type { HistoryEntry, JobDocument, JobError, JobStatus } from './job-document.ts';
+import { addNotes, type RunNotes } from './run-notes.ts';
 import type { StoreContext } from './store-context.ts';
 import type { TransitionId } from './transitions.ts';
 
@@ -24,6 +25,7 @@ export interface StatusChange {
   currentDate?: readonly Field[];
   unset?: readonly Field[];
   error?: JobError | undefined;
+  notes?: RunNotes | undefined;
   /** Removes the lease fields. */
   dropLease?: boolean;
   /** Terminal: finishedAt, expireAt; removes lease and startBy. The run key stays. */
@@ -52,6 +54,7 @@ export function statusChange(context: StoreContext, change: StatusChange): mongo
     set.expireAt = new Date(now.getTime() + (change.to === 'failed' ? failedMs : completedMs));
   }
   const push: Record<string, unknown> = { history: { $each: [entry], $slice: -HISTORY_KEPT } };
+  if (change.notes) addNotes(change.notes, set, push);
   if (change.error) push.errors = { $each: [change.error], $slice: -ERRORS_KEPT };
   return {
     $set: set,

@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts';
+import { newObjectId } from '../store/bson.ts';
 import type { JobDocument } from '../store/job-document.ts';
-import { newJobId } from '../store/job-inserts.ts';
 import type { CheckedSubmission } from './check-submission.ts';
 
 export interface NewJobOptions {
@@ -17,7 +17,7 @@ const DEFAULT_PRIORITY = 5;
 export function newJob({ definition, lane, runAt, shape }: CheckedSubmission, options: NewJobOptions): JobDocument {
   const { tenant, now, processId, defaults, idempotency } = options;
   return {
-    _id: newJobId(),
+    _id: newObjectId(),
     v: 1,
     tenant,
     type: definition.type,

@@ -12,7 +12,8 @@ import {
   rescueRun,
   writeQueued,
 } from '../../../src/pipeline/store/recovery-store.ts';
-import { beat, writeNotes } from '../../../src/pipeline/store/run-leases.ts';
+import { beat } from '../../../src/pipeline/store/run-leases.ts';
+import { writeNotes } from '../../../src/pipeline/store/run-notes.ts';
 import { type Outcome, outcomeWrite, type RunEnd, writeOutcomes } from '../../../src/pipeline/store/run-outcomes.ts';
 import { newRunKey, openStartGate } from '../../../src/pipeline/store/start-gate.ts';
 import type { StoreContext } from '../../../src/pipeline/store/store-context.ts';
@@ -238,9 +239,9 @@ describe('beat', () => {
   it('carries progress and log lines of the run that holds the key only', async () => {
     const job = await start();
     const logs = [{ at: new Date(), attempt: 1, message: 'half way' }];
-    await writeNotes(context, [{ id: job._id, runKey: new mongo.ObjectId(), progress: 1, logs }]);
+    await writeNotes(context, [{ id: job._id, runKey: new mongo.ObjectId(), notes: { progress: 1, logs } }]);
     expect(await read(job._id)).not.toHaveProperty('progress');
-    await writeNotes(context, [{ id: job._id, runKey: job.runKey!, progress: { done: 50 }, logs }]);
+    await writeNotes(context, [{ id: job._id, runKey: job.runKey!, notes: { progress: { done: 50 }, logs } }]);
     expect(await read(job._id)).toMatchObject({ progress: { done: 50 }, logs });
   });
 });
