@@ -11,7 +11,7 @@ const COLUMNS = ['jobs', 'pending', 'processing', 'completed', 'failed', 'retrie
 const REPORT_EVERY_MS = 2_000;
 
 /** Lines of the table, without colours. */
-export function tableLines({ rows, workers, seconds }: Progress): string[] {
+function tableLines({ rows, workers, seconds }: Progress): string[] {
   const head = ['type', ...COLUMNS];
   const body = rows.map(row => [row.type, ...COLUMNS.map(column => String(row[column]))]);
   const total = ['all', ...COLUMNS.map(column => String(sum(rows, column)))];
