@@ -102,6 +102,17 @@ function workerSettings(read: Reader): Config['worker'] {
   };
 }
 
+function jobDefaultsSettings(read: Reader): Config['jobDefaults'] {
+  return {
+    maxRetries: read.number('TASK_DEFAULT_MAX_RETRIES'),
+    retry: {
+      strategy: read.text('TASK_DEFAULT_RETRY_STRATEGY') as RetryStrategy,
+      delayMs: read.number('TASK_DEFAULT_RETRY_DELAY'),
+    },
+    timeoutMs: read.number('TASK_DEFAULT_TIMEOUT'),
+  };
+}
+
 function leaseSettings(read: Reader): Config['lease'] {
   return {
     leaseMs: read.number('LEASE_MS'),
@@ -121,16 +132,5 @@ function smtpSettings(read: Reader): Config['smtp'] {
     password: read.optional('SMTP_PASSWORD'),
     secure: read.flag('SMTP_SECURE'),
     from: read.text('SMTP_FROM'),
-  };
-}
-
-function jobDefaultsSettings(read: Reader): Config['jobDefaults'] {
-  return {
-    maxRetries: read.number('TASK_DEFAULT_MAX_RETRIES'),
-    retry: {
-      strategy: read.text('TASK_DEFAULT_RETRY_STRATEGY') as RetryStrategy,
-      delayMs: read.number('TASK_DEFAULT_RETRY_DELAY'),
-    },
-    timeoutMs: read.number('TASK_DEFAULT_TIMEOUT'),
   };
 }
