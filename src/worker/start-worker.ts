@@ -2,10 +2,13 @@ import type { Config } from '../config/config.ts';
 import type { JobRegistry } from '../jobs/define-job.ts';
 import { createJobServices } from '../jobs/services/create-job-services.ts';
 import { runIsolatedChild } from '../pipeline/run/isolated-child.ts';
+import { messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/logger.ts';
-import { connectLedger } from '../platform/mongo.ts';
+import { connectLedger, type LedgerConnection } from '../platform/mongo.ts';
 import { openRedis } from '../platform/redis.ts';
 import { StandaloneWorker } from './standalone-worker.ts';
+
+const CONNECT_AGAIN_MS = 500;
 
 /** The seam for tests and other entry files: a worker for this registry, running. */
 export async function startWorker(options: {
@@ -34,16 +37,26 @@ export async function runChild(options: { config: Config; registry: JobRegistry;
 }
 
 async function runAsChild({ config, registry, logger }: Parameters<typeof runChild>[0]): Promise<void> {
-  // Connected before the handler starts, because services are given synchronously; a handler crash costs only this child.
-  const ledger = await connectLedger({
-    uri: config.mongo.uri,
-    appName: 'ledgermq-child',
-    deadlineMs: config.mongo.deadlineMs,
-  });
+  const ledger = await connectPatiently(config, logger);
   const { services } = createJobServices({
     config,
     db: () => ledger.db,
     redis: () => openRedis(config.redis, 'producer', error => logger.warn({ error: error.message }, 'Redis is away')),
   });
   await runIsolatedChild({ registry, services });
+}
+
+/**
+ * Connects before the handler starts, because services are given synchronously. A MongoDB that is away is waited for: the
+ * end of this process would count as a crash of the job.
+ */
+async function connectPatiently({ mongo }: Config, logger: Logger): Promise<LedgerConnection> {
+  for (;;) {
+    try {
+      return await connectLedger({ uri: mongo.uri, appName: 'ledgermq-child', deadlineMs: mongo.deadlineMs });
+    } catch (error) {
+      logger.warn({ error: messageOf(error) }, 'the child of an isolated run waits for MongoDB');
+      await new Promise(resolve => setTimeout(resolve, CONNECT_AGAIN_MS));
+    }
+  }
 }

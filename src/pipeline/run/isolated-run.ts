@@ -40,9 +40,13 @@ export function runIsolated(options: IsolatedOptions & { starts: Slots }): Isola
     begin = resolve;
   });
   const run = async (): Promise<HandlerAnswer> => {
-    await starts.acquire();
+    const turn = starts.acquire();
+    const isMyTurn = await Promise.race([turn.then(() => true), aborted(signal).then(() => false)]);
+    if (!isMyTurn) {
+      void turn.then(() => starts.release());
+      return ABORTED_BEFORE_START;
+    }
     try {
-      if (signal.aborted) return ABORTED_BEFORE_START;
       child = forkChild(options);
       await Promise.race([child.begun, child.answer]);
     } finally {
@@ -52,6 +56,13 @@ export function runIsolated(options: IsolatedOptions & { starts: Slots }): Isola
     return child.answer;
   };
   return { answer: run(), begun, kill: () => child?.kill() };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 const ABORTED_BEFORE_START: HandlerAnswer = {

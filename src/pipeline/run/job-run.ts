@@ -12,6 +12,7 @@ import { decideOutcome } from './decide-outcome.ts';
 import { callHandler, supervise } from './execute.ts';
 import { bufferNotes, createHandlerContext } from './handler-context.ts';
 import { runIsolated } from './isolated-run.ts';
+import { Slots } from './slots.ts';
 
 export interface JobRunOptions {
   defaults: Config['jobDefaults'];
@@ -31,9 +32,13 @@ const ZOMBIE_PATIENCE_MS = 250;
 /** How a run ended for the engine: what the processor returns or throws. */
 export type RunReport = { recorded: Recorded; outcome: Outcome | null };
 
+/** Starting a child costs about a second of a processor; more at once only makes each of them later. */
+const CHILD_STARTS_AT_ONCE = 2;
+
 /** Lives through one run, from the open gate to the recorded outcome. */
 export class JobRunner {
   readonly #options: JobRunOptions;
+  readonly #childStarts = new Slots(CHILD_STARTS_AT_ONCE, () => undefined);
   #zombies = 0;
 
   constructor(options: JobRunOptions) {
@@ -98,6 +103,7 @@ export class JobRunner {
         signal: signal.signal,
         notes: sink,
         heapMb: childHeapMb,
+        starts: this.#childStarts,
       });
       const execution = supervise({ timeoutMs, signal, ...handler });
       return { job, ref, attempt, isolated, execution, notes };
