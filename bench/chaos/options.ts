@@ -1,0 +1,68 @@
+import { parseArgs } from 'node:util';
+
+export interface ChaosOptions {
+  /** Names of scenarios; null runs all. */
+  only: string[] | null;
+  /** Jobs a round; null leaves it to the scenario and the scale. */
+  jobs: number | null;
+  scale: number;
+  seed: number;
+  rounds: number;
+  short: boolean;
+  mutant: string | null;
+  listMutants: boolean;
+  /** Evidence is kept also of rounds that passed. */
+  keep: boolean;
+  help: boolean;
+}
+
+export const USAGE = `npm run chaos -- [options]
+  --only A,B       scenarios to run (all)
+  --scale X        share of the full number of jobs (1)
+  --jobs N         jobs a round, instead of --scale
+  --seed S         decides jobs and victims (from the clock)
+  --rounds N       rounds of each scenario, seeds S, S+1, … (1; with --mutant at most 3, until it is caught)
+  --short          the short forms of the test suite
+  --mutant NAME    runs it on a patched copy of the source: must fail
+  --list-mutants   names the mutants
+  --keep           keeps the evidence of rounds that passed, too
+Exit code: 0 all rules kept, 1 a rule was broken or the round was too calm, 2 the harness could not run.`;
+
+const MUTANT_ROUNDS = 3;
+
+/** @throws Error that says which option is wrong. */
+export function parseOptions(args: readonly string[]): ChaosOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      only: { type: 'string' },
+      jobs: { type: 'string' },
+      scale: { type: 'string', default: '1' },
+      seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+      rounds: { type: 'string' },
+      short: { type: 'boolean', default: false },
+      mutant: { type: 'string' },
+      'list-mutants': { type: 'boolean', default: false },
+      keep: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  return {
+    only: values.only?.split(',') ?? null,
+    jobs: values.jobs === undefined ? null : positive('jobs', values.jobs, true),
+    scale: positive('scale', values.scale, false),
+    seed: positive('seed', values.seed, true),
+    rounds: values.rounds === undefined ? (values.mutant ? MUTANT_ROUNDS : 1) : positive('rounds', values.rounds, true),
+    short: values.short,
+    mutant: values.mutant ?? null,
+    listMutants: values['list-mutants'],
+    keep: values.keep,
+    help: values.help,
+  };
+}
+
+function positive(name: string, text: string, isWhole: boolean): number {
+  const number = Number(text);
+  if (number > 0 && (!isWhole || Number.isSafeInteger(number))) return number;
+  throw new Error(`--${name} ${text} must be a ${isWhole ? 'whole ' : ''}number above 0`);
+}

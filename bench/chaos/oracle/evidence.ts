@@ -1,0 +1,148 @@
+import type { JobStatus } from '../../../src/pipeline/store/job-document.ts';
+import type { JobPlan } from '../job/job-plan.ts';
+
+/*
+ * What the oracle judges: records made outside the system, and the ledger as it was read at the end. All times are
+ * milliseconds of the system's monotonic clock.
+ */
+
+/** One try to post one job. */
+export interface PostRecord {
+  key: string;
+  client: number;
+  at: number;
+  /** HTTP status; null when no answer came. */
+  status: number | null;
+  /** Of the job, from a 202 or a replay. */
+  id: string | null;
+  detail?: string;
+}
+
+/** One start of a handler, with its end where the audit has one. */
+export interface RunRecord {
+  jobId: string;
+  runKey: string;
+  key: string;
+  attempt: number;
+  worker: string;
+  startedAt: number;
+  end: { outcome: 'ok' | 'fail'; at: number } | null;
+}
+
+export type FaultRecord =
+  | { kind: 'kill'; worker: string; at: number }
+  /** SIGSTOP at `at`, SIGCONT at `until`. */
+  | { kind: 'stop'; worker: string; at: number; until: number }
+  | { kind: 'flush'; at: number };
+
+/** A process that the harness started. */
+export interface ProcessRecord {
+  name: string;
+  role: 'api' | 'worker';
+  startedAt: number;
+  /** Null when it had to be left behind. */
+  endedAt: number | null;
+  exit: { code: number | null; signal: string | null } | null;
+  /** The signal by which the harness ended it; null when it ended by itself. */
+  endedBy: 'SIGKILL' | 'SIGTERM' | null;
+  /** Lines of its log that tell of a fault nobody caught, and what it wrote to standard error. */
+  alarms: string[];
+}
+
+export interface LedgerHistoryEntry {
+  via: string;
+  from: JobStatus | null;
+  to: JobStatus;
+  by: string;
+  runKey: string | null;
+  reason: string | null;
+}
+
+/** A document of the ledger, ids as text. */
+export interface LedgerJob {
+  id: string;
+  /** From its payload. */
+  key: string | null;
+  status: JobStatus;
+  runKey: string | null;
+  runSeq: number;
+  runs: number;
+  failures: number;
+  crashes: number;
+  maxRetries: number;
+  timeoutMs: number;
+  history: LedgerHistoryEntry[];
+  historySeq: number;
+}
+
+export interface Evidence {
+  plans: ReadonlyMap<string, JobPlan>;
+  posts: readonly PostRecord[];
+  runs: readonly RunRecord[];
+  faults: readonly FaultRecord[];
+  processes: readonly ProcessRecord[];
+  /** What outlived the processes that the harness started. */
+  leftBehind: readonly string[];
+  jobs: readonly LedgerJob[];
+  /** Slots of one worker. */
+  concurrency: number;
+}
+
+export interface Violation {
+  jobId?: string;
+  text: string;
+}
+
+/** One rule: what must hold, and how to look for what breaks it. Pure. */
+export interface Invariant {
+  id: string;
+  title: string;
+  check(casebook: Casebook): Violation[];
+}
+
+/** The evidence with the joins that most rules need. */
+export interface Casebook extends Evidence {
+  jobsById: ReadonlyMap<string, LedgerJob>;
+  /** By job id, in order of their start. */
+  runsByJob: ReadonlyMap<string, readonly RunRecord[]>;
+}
+
+export function openCasebook(evidence: Evidence): Casebook {
+  const runsByJob = new Map<string, RunRecord[]>();
+  for (const run of [...evidence.runs].sort((a, b) => a.startedAt - b.startedAt)) {
+    const runs = runsByJob.get(run.jobId);
+    if (runs) runs.push(run);
+    else runsByJob.set(run.jobId, [run]);
+  }
+  return { ...evidence, runsByJob, jobsById: new Map(evidence.jobs.map(job => [job.id, job])) };
+}
+
+export function runsOf(casebook: Casebook, jobId: string): readonly RunRecord[] {
+  return casebook.runsByJob.get(jobId) ?? [];
+}
+
+/** Whether the history was never cut: then it tells the whole life of the job. */
+export function hasWholeHistory(job: LedgerJob): boolean {
+  return job.historySeq === job.history.length;
+}
+
+const OUTCOMES: ReadonlySet<string> = new Set(['T5', 'T5s', 'T6', 'T7', 'T8', 'T9', 'T10']);
+
+/** How the ledger says that a run ended; undefined when it never accepted an outcome of it. */
+export function outcomeOf(job: LedgerJob | undefined, runKey: string): LedgerHistoryEntry | undefined {
+  return job?.history.find(entry => entry.runKey === runKey && OUTCOMES.has(entry.via));
+}
+
+/** When the worker of a run was killed after the run began; undefined when it was not. */
+export function killOf(casebook: Evidence, run: RunRecord): number | undefined {
+  return casebook.faults.find(
+    fault => fault.kind === 'kill' && fault.worker === run.worker && fault.at >= run.startedAt,
+  )?.at;
+}
+
+/** The end of a run at the latest, as far as evidence goes: its own line, else the end of its process. */
+export function endOfRun(casebook: Evidence, run: RunRecord): number {
+  if (run.end) return run.end.at;
+  const worker = casebook.processes.find(process => process.name === run.worker);
+  return killOf(casebook, run) ?? worker?.endedAt ?? Number.POSITIVE_INFINITY;
+}

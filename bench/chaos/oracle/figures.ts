@@ -1,0 +1,93 @@
+import { type Casebook, type Evidence, openCasebook, outcomeOf, type RunRecord, runsOf } from './evidence.ts';
+import { duplicates, extraRuns, extraRunsBound } from './runs.ts';
+
+/** What a round came to, in numbers; durations in milliseconds. */
+export interface Figures {
+  jobs: number;
+  completed: number;
+  failed: number;
+  posts: number;
+  postsWithoutAnswer: number;
+  runs: number;
+  kills: number;
+  stops: number;
+  flushes: number;
+  /** Results that a stopped worker offered after it went on, and that the ledger did not take. */
+  lateRefused: number;
+  /** Results of such a worker that the ledger could still take: nobody had claimed the job meanwhile (T4s, T5s). */
+  lateAccepted: number;
+  rescues: number;
+  extraRuns: number;
+  extraRunsBound: number;
+  duplicates: number;
+  /** I8: from a kill to the next start of each job that ran on the victim. */
+  recovery: { count: number; p50: number; p99: number; max: number };
+}
+
+export function figuresOf(evidence: Evidence): Figures {
+  const casebook = openCasebook(evidence);
+  const count = (kind: string) => evidence.faults.filter(fault => fault.kind === kind).length;
+  const ended = (status: string) => evidence.jobs.filter(job => job.status === status).length;
+  const late = lateResults(casebook);
+  return {
+    jobs: evidence.jobs.length,
+    completed: ended('completed'),
+    failed: ended('failed'),
+    posts: evidence.posts.length,
+    postsWithoutAnswer: evidence.posts.filter(post => post.status === null || post.status >= 500).length,
+    runs: evidence.runs.length,
+    kills: count('kill'),
+    stops: count('stop'),
+    flushes: count('flush'),
+    lateRefused: late.refused,
+    lateAccepted: late.accepted,
+    rescues: evidence.jobs.reduce((sum, job) => sum + job.history.filter(entry => entry.via === 'S2').length, 0),
+    extraRuns: extraRuns(casebook).length,
+    extraRunsBound: extraRunsBound(evidence),
+    duplicates: duplicates(casebook),
+    recovery: percentiles(recoveries(casebook)),
+  };
+}
+
+/** Runs that began before a stop of their worker and ended after it, and that the sweeper had taken back meanwhile. */
+function lateResults(casebook: Casebook): { refused: number; accepted: number } {
+  const late = { refused: 0, accepted: 0 };
+  const stops = casebook.faults.filter(fault => fault.kind === 'stop');
+  for (const run of casebook.runs) {
+    const { end } = run;
+    if (!end) continue;
+    const wasStopped = stops.some(
+      stop => stop.worker === run.worker && run.startedAt <= stop.at && end.at >= stop.until,
+    );
+    const job = casebook.jobsById.get(run.jobId);
+    const wasTakenBack = job?.history.some(entry => entry.via === 'S2' && entry.runKey === run.runKey);
+    if (!wasStopped || !wasTakenBack) continue;
+    if (outcomeOf(job, run.runKey)) late.accepted += 1;
+    else late.refused += 1;
+  }
+  return late;
+}
+
+function recoveries(casebook: Casebook): number[] {
+  const waits: number[] = [];
+  for (const kill of casebook.faults.filter(fault => fault.kind === 'kill')) {
+    const victims = casebook.runs.filter(
+      run => run.worker === kill.worker && run.startedAt <= kill.at && (!run.end || run.end.at >= kill.at),
+    );
+    for (const victim of victims) {
+      const next = nextRun(casebook, victim);
+      if (next) waits.push(next.startedAt - kill.at);
+    }
+  }
+  return waits;
+}
+
+function nextRun(casebook: Casebook, run: RunRecord): RunRecord | undefined {
+  return runsOf(casebook, run.jobId).find(other => other.startedAt > run.startedAt);
+}
+
+function percentiles(values: readonly number[]): Figures['recovery'] {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (share: number) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
+  return { count: sorted.length, p50: at(0.5), p99: at(0.99), max: at(1) };
+}

@@ -1,0 +1,108 @@
+import { isAlwaysOk } from '../job/job-plan.ts';
+import {
+  type Casebook,
+  type Evidence,
+  endOfRun,
+  hasWholeHistory,
+  type Invariant,
+  killOf,
+  type LedgerJob,
+  outcomeOf,
+  type RunRecord,
+  runsOf,
+  type Violation,
+} from './evidence.ts';
+import { terminalEventsPerLife } from './history.ts';
+
+/** Runs whose outcome the ledger never accepted: each of them made another one necessary, or came too late. */
+export function extraRuns(casebook: Casebook): RunRecord[] {
+  return casebook.runs.filter(run => {
+    const job = casebook.jobsById.get(run.jobId);
+    return job !== undefined && hasWholeHistory(job) && !outcomeOf(job, run.runKey);
+  });
+}
+
+/** Runs of always-ok jobs less these jobs: what a duplicate costs whoever has effects outside MongoDB. */
+export function duplicates(casebook: Casebook): number {
+  return casebook.jobs
+    .filter(job => isAlwaysOkJob(casebook, job))
+    .reduce((sum, job) => sum + Math.max(0, runsOf(casebook, job.id).length - 1), 0);
+}
+
+function isAlwaysOkJob({ plans }: Evidence, job: LedgerJob): boolean {
+  const plan = plans.get(job.key ?? '');
+  return plan !== undefined && isAlwaysOk(plan);
+}
+
+/** What kills and stops may cost at most: every slot of their worker once. */
+export function extraRunsBound({ faults, concurrency }: Evidence): number {
+  return faults.filter(fault => fault.kind !== 'flush').length * concurrency;
+}
+
+export const extraRunsAreFew: Invariant = {
+  id: 'I6',
+  title: 'extra runs ≤ (kills + stops) × concurrency, each after a kill or a stop of its worker',
+  check(casebook) {
+    const bound = extraRunsBound(casebook);
+    const violations: Violation[] = [];
+    const extra = extraRuns(casebook);
+    if (extra.length > bound) violations.push({ text: `${extra.length} extra runs, at most ${bound} are explained` });
+    const copies = duplicates(casebook);
+    if (copies > bound)
+      violations.push({ text: `${copies} duplicates of always-ok jobs, at most ${bound} are explained` });
+    for (const run of extra) {
+      if (!isExplained(casebook, run)) {
+        const how = run.end ? `ended ${run.end.outcome}` : 'has no end';
+        violations.push({
+          jobId: run.jobId,
+          text: `run ${run.runKey} on ${run.worker} ${how} unrecorded, and nobody killed or stopped its worker`,
+        });
+      }
+    }
+    return violations;
+  },
+};
+
+function isExplained(casebook: Evidence, run: RunRecord): boolean {
+  if (killOf(casebook, run) !== undefined) return true;
+  return casebook.faults.some(
+    fault => fault.kind === 'stop' && fault.worker === run.worker && fault.until >= run.startedAt,
+  );
+}
+
+export const runsDoNotOverlap: Invariant = {
+  id: 'I7',
+  title: 'runs overlap only after a lease expiry or an ignored timeout; one terminal event a life',
+  check(casebook) {
+    const violations: Violation[] = casebook.jobs.flatMap(terminalEventsPerLife);
+    for (const [jobId, runs] of casebook.runsByJob) {
+      for (const [index, later] of runs.entries()) {
+        for (const earlier of runs.slice(0, index)) {
+          const text = wrongPair(casebook, earlier, later);
+          if (text) violations.push({ jobId, text });
+        }
+      }
+    }
+    return violations;
+  },
+};
+
+function wrongPair(casebook: Casebook, earlier: RunRecord, later: RunRecord): string | null {
+  if (earlier.runKey === later.runKey)
+    return `run ${earlier.runKey} started twice (${earlier.worker}, ${later.worker})`;
+  if (endOfRun(casebook, earlier) <= later.startedAt) return null;
+  const job = casebook.jobsById.get(earlier.jobId);
+  if (!job || !hasWholeHistory(job) || mayOverlap(job, earlier.runKey, later.runKey)) return null;
+  const ms = Math.round(endOfRun(casebook, earlier) - later.startedAt);
+  return `runs ${earlier.runKey} (${earlier.worker}) and ${later.runKey} (${later.worker}) overlap by ${ms} ms`;
+}
+
+/** The ledger had given the earlier run up: its lease was over, its time was over, or it was handed back and went on. */
+function mayOverlap(job: LedgerJob, earlier: string, later: string): boolean {
+  const gate = job.history.findIndex(entry => entry.via === 'T3' && entry.runKey === later);
+  return job.history.slice(0, Math.max(gate, 0)).some(entry => {
+    if (entry.runKey !== earlier) return false;
+    const timedOut = (entry.via === 'T6' || entry.via === 'T7') && entry.reason === 'timeout';
+    return entry.via === 'S2' || timedOut || entry.via === 'T9';
+  });
+}

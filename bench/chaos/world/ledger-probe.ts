@@ -1,0 +1,74 @@
+import { mongo } from 'mongoose';
+import type { JobDocument } from '../../../src/pipeline/store/job-document.ts';
+import type { LedgerJob } from '../oracle/evidence.ts';
+
+/** Reads the ledger beside the system, on a connection of its own. */
+export class LedgerProbe {
+  readonly #client: mongo.MongoClient;
+  readonly #jobs: mongo.Collection<JobDocument>;
+
+  private constructor(client: mongo.MongoClient, jobs: mongo.Collection<JobDocument>) {
+    this.#client = client;
+    this.#jobs = jobs;
+  }
+
+  /** `uri` with the database in it. */
+  static async connect(uri: string): Promise<LedgerProbe> {
+    const client = new mongo.MongoClient(uri, { appName: 'ledgermq-chaos', serverSelectionTimeoutMS: 10_000 });
+    await client.connect();
+    return new LedgerProbe(client, client.db().collection<JobDocument>('jobs'));
+  }
+
+  /** Jobs that are not terminal, counted in the indexes that hold nothing else. */
+  async countOpen(): Promise<number> {
+    const beating = { beatAt: { $exists: true } };
+    const counts = await Promise.all([
+      this.#jobs.countDocuments({ status: 'pending' }, { hint: 'claim' }),
+      this.#jobs.countDocuments({ status: 'queued', ...beating }, { hint: 'lease' }),
+      this.#jobs.countDocuments({ status: 'processing', ...beating }, { hint: 'lease' }),
+    ]);
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  async readAll(): Promise<LedgerJob[]> {
+    const projection = { 'payload.key': 1, status: 1, runKey: 1, runSeq: 1, runs: 1, failures: 1, crashes: 1 };
+    const limits = { maxRetries: 1, timeoutMs: 1, history: 1, historySeq: 1 };
+    const found = await this.#jobs.find({}, { projection: { ...projection, ...limits } }).toArray();
+    return found.map(toLedgerJob);
+  }
+
+  /** Removes what a round left in a server that was there before. */
+  async dropDatabase(): Promise<void> {
+    await this.#client.db().dropDatabase();
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close();
+  }
+}
+
+function toLedgerJob(job: JobDocument): LedgerJob {
+  const { payload } = job;
+  const key = typeof payload === 'object' && payload !== null && 'key' in payload ? payload.key : null;
+  return {
+    id: job._id.toHexString(),
+    key: typeof key === 'string' ? key : null,
+    status: job.status,
+    runKey: job.runKey?.toHexString() ?? null,
+    runSeq: job.runSeq,
+    runs: job.runs,
+    failures: job.failures,
+    crashes: job.crashes,
+    maxRetries: job.maxRetries,
+    timeoutMs: job.timeoutMs,
+    historySeq: job.historySeq ?? 0,
+    history: (job.history ?? []).map(({ via, from, to, by, runKey, reason }) => ({
+      via,
+      from,
+      to,
+      by,
+      runKey: runKey?.toHexString() ?? null,
+      reason: reason ?? null,
+    })),
+  };
+}

@@ -1,0 +1,44 @@
+import { monotonicMs } from '../monotonic.ts';
+
+const WINDOW_MS = 5_000;
+
+/**
+ * Keeps the backlog at about so many seconds of what the workers get through, so that posts, faults and runs meet each other
+ * all the time, and a job that was taken back soon runs again.
+ */
+export class Pacer {
+  readonly #backlogSeconds: number;
+  readonly #least: number;
+  readonly #most: number;
+  readonly #samples: { at: number; done: number }[] = [];
+  #openAtProbe = 0;
+  #acceptedAtProbe = 0;
+
+  constructor(options: { backlogSeconds: number; least: number; most: number }) {
+    this.#backlogSeconds = options.backlogSeconds;
+    this.#least = options.least;
+    this.#most = options.most;
+  }
+
+  /** What was counted a moment ago. */
+  observe(open: number, accepted: number): void {
+    this.#openAtProbe = open;
+    this.#acceptedAtProbe = accepted;
+    const now = monotonicMs();
+    this.#samples.push({ at: now, done: accepted - open });
+    while (this.#samples.length > 2 && now - this.#samples[0]!.at > WINDOW_MS) this.#samples.shift();
+  }
+
+  /** Jobs a second that reached their end lately. */
+  get perSecond(): number {
+    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
+    if (!first || !last || last.at === first.at) return 0;
+    return Math.max(0, ((last.done - first.done) * 1_000) / (last.at - first.at));
+  }
+
+  room(accepted: number): number {
+    const open = this.#openAtProbe + accepted - this.#acceptedAtProbe;
+    const wanted = Math.min(Math.max(this.perSecond * this.#backlogSeconds, this.#least), this.#most);
+    return Math.floor(wanted - open);
+  }
+}
