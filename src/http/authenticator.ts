@@ -9,8 +9,6 @@ export interface Identity {
   scopes: readonly Scope[];
 }
 
-export type AuthScheme = 'bearer' | 'basic';
-
 const ANONYMOUS: Identity = { name: 'anonymous', tenant: 'default', scopes: SCOPES };
 
 /** Finds the key that a request carries. Without any keys (development) everybody is `anonymous` and may do everything. */

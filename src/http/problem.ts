@@ -1,7 +1,7 @@
 import type { InputError } from '../pipeline/submit/input-errors.ts';
 
 /** Every problem type of the HTTP API: status and title. */
-export const PROBLEMS = {
+const PROBLEMS = {
   'bad-request': [400, 'The request cannot be understood'],
   'bad-url': [400, 'The URL is malformed'],
   'forbidden-key': [400, 'A property name is not allowed'],

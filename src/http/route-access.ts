@@ -9,7 +9,7 @@ import type { RateLimit } from './rate-limit.ts';
  * Who may call a route. `public`: everybody. `key`: any key. `page`: any key, also by HTTP Basic. `board`: a key with scope
  * `admin`, or the board's own user, also by HTTP Basic. Else a key with that scope.
  */
-export type Access = 'public' | 'key' | 'page' | 'board' | Scope;
+type Access = 'public' | 'key' | 'page' | 'board' | Scope;
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -161,6 +161,11 @@ describe('pages', () => {
       '/v1/jobs/{id}/retry',
       '/v1/stats',
     ]);
+    const submit = (body.paths as Record<string, { post: { responses: object } }>)['/v1/jobs']!.post;
+    expect(Object.keys(submit.responses)).toEqual(['200', '202', 'default']);
+    expect(Object.keys((body.components as { schemas: object }).schemas)).toEqual(
+      expect.arrayContaining(['Job', 'Problem']),
+    );
     for (const type of ['test:echo', 'test:strict']) expect(JSON.stringify(body.paths)).toContain(`"${type}"`);
   });
 });

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { createRegistry, defineJob } from '../../src/jobs/define-job.ts';
 import type { JobDocument } from '../../src/pipeline/store/job-document.ts';
 import { RefusedError } from '../../src/platform/errors.ts';
-import { startPublisher } from '../../src/publisher/publisher.ts';
+import { type Publisher, startPublisher } from '../../src/publisher/publisher.ts';
 import { type TestEnvironment, testConfig } from '../helpers/config.ts';
 import { atEnd, useDatabase, useRedis } from '../helpers/fixtures.ts';
 import type { TestDatabase } from '../helpers/mongo.ts';
@@ -54,7 +54,7 @@ export interface TestPublisher {
   url: string;
   database: TestDatabase;
   jobs: mongo.Collection<JobDocument>;
-  publisher: Awaited<ReturnType<typeof startPublisher<typeof registry>>>['publisher'];
+  publisher: Publisher<typeof registry>;
   /** Log lines so far, as text. */
   log: string[];
   call(method: string, path: string, call?: Call): Promise<Answer>;
