@@ -9,7 +9,7 @@ import { isHello } from './hello.ts';
 import { addLabels } from './labels.ts';
 import type { Services } from './server.ts';
 import { endBroken, openSession } from './session-commands.ts';
-import { asText, Doc, doc, type Plain } from './value.ts';
+import { asText, checkDeep, Doc, doc, type Plain } from './value.ts';
 import { awaitConcern, checkConcerns } from './write-concern.ts';
 
 const allowed = new Map<string, ReadonlySet<string>>();
@@ -58,6 +58,7 @@ async function run(services: Services, context: Context): Promise<Doc> {
     allowed.set(name, known);
   }
   args.allow(known);
+  checkDeep(args.body);
   checkApiVersion(args);
   const maxTimeMs = args.count('maxTimeMS');
   const ready: Context = Object.assign(context, {

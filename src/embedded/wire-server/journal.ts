@@ -182,7 +182,8 @@ export function readFrames(file: string, replay: (payload: Buffer) => void): num
     while (ensure(HEADER)) {
       const size = buffer.readUInt32LE(end - bufferAt);
       const crc = buffer.readUInt32LE(end - bufferAt + 4);
-      if (size > 2 ** 30 || !ensure(HEADER + size)) break;
+      // Zeros, which a torn write can leave, would pass as a frame of nothing.
+      if (size === 0 || size > 2 ** 30 || !ensure(HEADER + size)) break;
       const payload = buffer.subarray(end - bufferAt + HEADER, end - bufferAt + HEADER + size);
       if (crc32(payload) !== crc) break;
       replay(payload);

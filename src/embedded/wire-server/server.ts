@@ -31,6 +31,8 @@ export interface WireServerOptions {
   readonly advertise?: string;
   /** Up to so long w:1 writes are kept in memory only, and lost by a kill, as a real server's may be. */
   readonly holdW1Ms?: number;
+  /** From this size on the journal is compacted when it is twice as long as the data. */
+  readonly compactBytes?: number;
 }
 
 export interface WireServer {
@@ -44,7 +46,11 @@ export async function startWireServer(options: WireServerOptions): Promise<WireS
   mkdirSync(options.dataDir, { recursive: true });
   const unlock = lockFolder(options.dataDir);
   try {
-    const store = new Store(options.dataDir, Math.min(options.holdW1Ms ?? 0, 100));
+    const store = new Store(
+      options.dataDir,
+      Math.min(options.holdW1Ms ?? 0, 100),
+      options.compactBytes ?? 64 * 1024 * 1024,
+    );
     return await listen(options, store, unlock);
   } catch (error) {
     unlock();

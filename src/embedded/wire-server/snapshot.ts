@@ -6,8 +6,6 @@ import type { Store } from './store.ts';
 import { type Doc, doc, RawDoc } from './value.ts';
 import { toBytes } from './value-write.ts';
 
-/** A journal shorter than this is not worth a snapshot. */
-const LEAST_BYTES = 64 * 1024 * 1024;
 const DOCUMENTS_A_FRAME = 500;
 
 /**
@@ -16,11 +14,14 @@ const DOCUMENTS_A_FRAME = 500;
  */
 export class DataFolder {
   readonly #folder: string;
+  /** A journal shorter than this is not worth a snapshot. */
+  readonly #compactBytes: number;
   generation = 1;
   #writing: Promise<void> | undefined;
 
-  constructor(folder: string) {
+  constructor(folder: string, compactBytes: number) {
     this.#folder = folder;
+    this.#compactBytes = compactBytes;
   }
 
   path(kind: 'journal' | 'snapshot', generation: number): string {
@@ -47,7 +48,7 @@ export class DataFolder {
 
   /** Begins a new generation if the journal has become much longer than what it describes. */
   maybeCompact(store: Store): void {
-    if (this.#writing || store.journal.fileSize < LEAST_BYTES) return;
+    if (this.#writing || store.journal.fileSize < this.#compactBytes) return;
     let live = 0;
     for (const { bytes } of store.collections.values()) live += bytes;
     if (store.journal.fileSize < live * 2) return;

@@ -35,8 +35,8 @@ export class Store {
   #busy = false;
   readonly #queue: (() => void)[] = [];
 
-  constructor(dataDir: string, holdMs: number) {
-    this.#folder = new DataFolder(dataDir);
+  constructor(dataDir: string, holdMs: number, compactBytes: number) {
+    this.#folder = new DataFolder(dataDir, compactBytes);
     const end = this.#folder.recover(this);
     for (const collection of this.collections.values()) collection.buildAll();
     this.events.revealAll();

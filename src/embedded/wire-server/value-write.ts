@@ -1,8 +1,5 @@
 import { Binary, BSONRegExp, BSONSymbol, Code, Decimal128, Double, MaxKey, MinKey, Timestamp } from 'bson';
-import { Doc, type Field, Oid, RawDoc, type Value } from './value.ts';
-
-/** Nested deeper than this no document is read or written, as in MongoDB: it keeps the recursion bounded. */
-const MAX_DEPTH = 200;
+import { Doc, type Field, MAX_DEPTH, Oid, RawDoc, type Value } from './value.ts';
 
 /** Writes BSON into one growing buffer. */
 export class Writer {

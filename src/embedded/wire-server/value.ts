@@ -200,6 +200,29 @@ export function asNumber(value: Value | undefined): number | undefined {
 
 // --- reading ---
 
+/** Nested deeper than this nothing is accepted, as in MongoDB: it bounds every recursion. */
+export const MAX_DEPTH = 200;
+
+/** Checks all that arrived in a command, down to the last element, so that nothing broken can be stored. */
+export function checkDeep(doc: Doc): void {
+  for (const { type, buf, at, name } of doc.fields) {
+    if (buf && (type === 3 || type === 4)) checkNested(buf, at, 1);
+    else if (!buf) for (const item of (doc.get(name) ?? []) as Value[]) if (item instanceof Doc) checkDeep(item);
+  }
+}
+
+function checkNested(buf: Buffer, at: number, depth: number): void {
+  if (depth > MAX_DEPTH) throw new CommandError(15, `cannot nest documents deeper than ${MAX_DEPTH} levels`);
+  const end = documentEnd(buf, at);
+  for (let pos = at + 4; pos < end; ) {
+    const type = buf[pos] as number;
+    while (buf[++pos] !== 0) if (pos >= end) throw corrupt('field name without an end');
+    const start = pos + 1;
+    pos = valueEnd(buf, type, start, end);
+    if (type === 3 || type === 4) checkNested(buf, start, depth + 1);
+  }
+}
+
 const corrupt = (why: string) => new CommandError(22, `invalid BSON: ${why}`);
 
 function documentEnd(buf: Buffer, at: number): number {

@@ -1,0 +1,174 @@
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import mongoose from 'mongoose';
+import { describe, expect, it } from 'vitest';
+import { waitFor } from '../../helpers/wait-for.ts';
+import { connect, errorOf, rawClient, scratch, serverHere, spawnServer, startHere } from './harness.ts';
+
+const { Long, UUID } = mongoose.mongo;
+const JOURNAL = 'journal-000001.log';
+
+describe('kill -9', () => {
+  it('loses no acknowledged write and applies none twice', async () => {
+    const dataDir = scratch();
+    let server = await spawnServer(dataDir);
+    const { port } = server;
+    const client = await connect(server.uri);
+    const things = client.db('test').collection<{ _id: number; n: number }>('things');
+    await things.insertOne({ _id: 0, n: 0 });
+    let acknowledged = 0;
+    let writing = true;
+    const writers = Array.from({ length: 4 }, async (_, writer) => {
+      for (let i = 1; writing; i++) {
+        try {
+          await things.insertOne({ _id: writer * 1_000_000 + i, n: i });
+          await things.updateOne({ _id: 0 }, { $inc: { n: 1 } });
+          acknowledged++;
+        } catch {
+          // Not acknowledged: may or may not be there.
+        }
+      }
+      return writer;
+    });
+    for (let round = 0; round < 3; round++) {
+      const goal = acknowledged + 60;
+      await waitFor(() => acknowledged > goal, { what: 'some writes', timeoutMs: 20_000 });
+      await server.end('SIGKILL');
+      server = await spawnServer(dataDir, port);
+    }
+    writing = false;
+    await Promise.all(writers);
+    const counter = (await things.findOne({ _id: 0 }))?.n ?? 0;
+    const stored = await things.countDocuments({ _id: { $gt: 0 } });
+    expect(counter).toBeGreaterThanOrEqual(acknowledged);
+    // Every insert that got as far as its update is there; at most four a round were under way.
+    expect(stored).toBeGreaterThanOrEqual(counter);
+    expect(stored - acknowledged).toBeLessThanOrEqual(4 * 4);
+  });
+
+  it('does not make a retried write happen twice', async () => {
+    const dataDir = scratch();
+    const command = {
+      update: 'retried',
+      updates: [{ q: { _id: 1 }, u: { $inc: { n: 1 } }, upsert: true }],
+      lsid: { id: new UUID() },
+      txnNumber: Long.fromNumber(7),
+    };
+    const first = await spawnServer(dataDir);
+    await (await rawClient(first.port))(command);
+    await first.end('SIGKILL');
+    const second = await spawnServer(dataDir);
+    const db = (await connect(second.uri)).db('test');
+    expect((await (await rawClient(second.port))(command)).upserted).toHaveLength(1);
+    expect((await db.collection('retried').findOne({}))?.n).toBe(1);
+  });
+});
+
+describe('a restart', () => {
+  it('keeps everything, and change streams go on where they were', async () => {
+    const dataDir = scratch();
+    const first = await spawnServer(dataDir);
+    const before = (await connect(first.uri)).db('test');
+    const things = before.collection<{ _id: number }>('things');
+    await things.createIndex({ a: 1 }, { unique: true, partialFilterExpression: { a: { $exists: true } } });
+    await before.command({ collMod: 'things', validator: { $jsonSchema: { required: ['_id'] } } });
+    const stream = things.watch();
+    expect(await stream.tryNext()).toBeNull();
+    await things.insertMany([{ _id: 1 }, { _id: 2 }]);
+    const token = (await stream.next())._id;
+    await stream.close();
+    expect(await first.end('SIGTERM')).toBe(0);
+    const second = await spawnServer(dataDir);
+    const after = (await connect(second.uri)).db('test').collection<{ _id: number }>('things');
+    const resumed = after.watch([], { resumeAfter: token });
+    expect(await resumed.next()).toMatchObject({ operationType: 'insert', documentKey: { _id: 2 } });
+    await after.insertOne({ _id: 3 });
+    expect(await resumed.next()).toMatchObject({ operationType: 'insert', documentKey: { _id: 3 } });
+    await resumed.close();
+    expect(await after.find().sort({ _id: 1 }).toArray()).toEqual([{ _id: 1 }, { _id: 2 }, { _id: 3 }]);
+    expect(await after.indexes()).toMatchObject([{ name: '_id_' }, { name: 'a_1', unique: true }]);
+    expect(await after.options()).toMatchObject({ validator: { $jsonSchema: { required: ['_id'] } } });
+  });
+
+  it('is refused while another server lives on the same data', async () => {
+    const dataDir = scratch();
+    const first = await spawnServer(dataDir);
+    await expect(spawnServer(dataDir)).rejects.toThrow(/another server/);
+    await first.end('SIGKILL');
+    await spawnServer(dataDir);
+  });
+});
+
+describe('the journal', () => {
+  it('is cut where it was torn, at whatever byte', async () => {
+    const dataDir = scratch();
+    const { server, db } = await serverHere({ dataDir });
+    const things = db.collection<{ _id: number }>('things');
+    const sizes: number[] = [];
+    for (let _id = 1; _id <= 3; _id++) {
+      await things.insertOne({ _id });
+      sizes.push(readFileSync(join(dataDir, JOURNAL)).length);
+    }
+    await server.stop();
+    const whole = readFileSync(join(dataDir, JOURNAL));
+    const [, second = 0, third = 0] = sizes;
+    for (let length = second; length < third; length++) {
+      // Zeros behind the cut could complete the frame: BSON ends with them.
+      for (const tail of [Buffer.alloc(0), Buffer.alloc(40, length === second ? 0 : 255)]) {
+        const copy = join(dataDir, `torn-${length}-${tail.length}`);
+        mkdirSync(copy);
+        writeFileSync(join(copy, JOURNAL), Buffer.concat([whole.subarray(0, length), tail]));
+        const { Store } = await import('../../../src/embedded/wire-server/store.ts');
+        const store = new Store(copy, 0, 1e9);
+        expect([...(store.find('test.things')?.records.keys() ?? [])]).toHaveLength(2);
+        await store.close();
+        expect(readFileSync(join(copy, JOURNAL))).toHaveLength(second);
+      }
+    }
+  });
+
+  it('is compacted when it outgrows the data, and nothing is lost by it', async () => {
+    const dataDir = scratch();
+    const { server, db } = await serverHere({ dataDir, compactBytes: 100_000 });
+    const things = db.collection<{ _id: number; n: number; text: string }>('things');
+    await things.createIndex({ n: 1 });
+    await things.insertMany(Array.from({ length: 20 }, (_, _id) => ({ _id, n: 0, text: 'x'.repeat(500) })));
+    const command = {
+      update: 'other',
+      updates: [{ q: { _id: 1 }, u: { $inc: { n: 1 } }, upsert: true }],
+      lsid: { id: new UUID() },
+      txnNumber: Long.fromNumber(1),
+    };
+    await (await rawClient(server.port))(command);
+    for (let i = 0; i < 60; i++) await things.updateMany({}, { $inc: { n: 1 } });
+    await waitFor(() => readdirSync(dataDir).some(name => name.startsWith('snapshot-') && name.endsWith('.log')), {
+      what: 'a snapshot',
+    });
+    await things.updateMany({}, { $inc: { n: 1 } });
+    await server.stop();
+    expect(readdirSync(dataDir)).not.toContain(JOURNAL);
+    const again = await startHere({ dataDir });
+    const after = (await connect(again.uri)).db('test');
+    expect(await after.collection('things').countDocuments({ n: 61 })).toBe(20);
+    expect((await (await rawClient(again.port))(command)).upserted).toHaveLength(1);
+    const stale = await errorOf(
+      after
+        .collection('things')
+        .watch([], { resumeAfter: { _data: '82000000000000000101' } })
+        .next(),
+    );
+    expect(stale.code).toBe(286);
+  });
+
+  it('may lose w:1 writes that were held back, but nothing that waited for the disk', async () => {
+    const dataDir = scratch();
+    const copy = scratch();
+    const { db } = await serverHere({ dataDir, holdW1Ms: 100 });
+    const things = db.collection<{ _id: number }>('things');
+    await things.insertOne({ _id: 1 }, { writeConcern: { w: 'majority' } });
+    await things.insertOne({ _id: 2 }, { writeConcern: { w: 1 } });
+    copyFileSync(join(dataDir, JOURNAL), join(copy, JOURNAL));
+    const after = await serverHere({ dataDir: copy });
+    expect(await after.db.collection('things').distinct('_id')).toEqual([1]);
+  });
+});
