@@ -58,7 +58,7 @@ export async function connectLedger(options: {
 }
 
 /** The database that the URI names, else `ledgermq`. */
-export function databaseOf(uri: string): string {
+function databaseOf(uri: string): string {
   const path = /^mongodb(?:\+srv)?:\/\/[^/]+\/([^?]*)/.exec(uri)?.[1];
   return path ? decodeURIComponent(path) : 'ledgermq';
 }

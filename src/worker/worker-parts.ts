@@ -23,7 +23,7 @@ import type { LedgerConnection } from '../platform/mongo.ts';
 import { newProcessId } from '../platform/process-id.ts';
 import { openRedis, type RedisRole } from '../platform/redis.ts';
 
-export interface WorkerHooks {
+interface WorkerHooks {
   /** A slot became free. */
   onSlotFreed: () => void;
   /** Whether this process could load something now. */

@@ -6,16 +6,12 @@ type ObjectId = mongo.ObjectId;
 export const JOB_STATUSES = ['pending', 'queued', 'processing', 'completed', 'failed', 'cancelled'] as const;
 export type JobStatus = (typeof JOB_STATUSES)[number];
 
-export const TERMINAL_STATUSES = ['completed', 'failed', 'cancelled'] as const satisfies readonly JobStatus[];
-
+/** Completed, failed and cancelled: only a redrive or a delete leaves them. */
 export function isTerminal(status: JobStatus): boolean {
-  return (TERMINAL_STATUSES as readonly JobStatus[]).includes(status);
+  return status === 'completed' || status === 'failed' || status === 'cancelled';
 }
 
-/** Names that an error of the ledger's own may have; a handler's error keeps the name it was thrown with. */
-export type LedgerErrorName = 'timeout' | 'expired' | 'poison' | 'result-not-storable';
-
-/** One failed run. `message` and `stack` together are at most 2 KB. */
+/** One failed run. `name` is the handler's, or the ledger's own: timeout, expired, poison, crash, result-not-storable. `message` and `stack` together are at most 2 KB. */
 export interface JobError {
   name: string;
   message: string;

@@ -23,7 +23,7 @@ export type TransitionId =
   | 'U4'
   | 'U5';
 
-export type Actor = 'api' | 'loader' | 'runner' | 'worker' | 'recorder' | 'sweeper';
+type Actor = 'api' | 'loader' | 'runner' | 'worker' | 'recorder' | 'sweeper';
 
 /** Write concerns by name: what a write must have reached before it counts. */
 export type Concern = 'majority-journaled' | 'majority' | 'one';
@@ -170,7 +170,7 @@ export const TRANSITIONS: Readonly<Record<TransitionId, Transition>> = {
     from: ['pending', 'queued'],
     to: ['cancelled'],
     by: 'api',
-    fence: ['tenant'],
+    fence: ['tenant', 'runSeq'],
     concern: 'majority',
     meaning: 'cancel before the start',
   },

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { batchSize, StartRate, windowSize } from '../../../src/pipeline/load/batch-size.ts';
 
@@ -20,6 +21,35 @@ describe('batchSize', () => {
   it('never claims more when the window is over full', () => {
     expect(batchSize({ waiting: 3, freeSlots: 4, startsPerSecond: 0, batchSize: 50 })).toBe(1);
     expect(batchSize({ waiting: 400, freeSlots: 10, startsPerSecond: 1, batchSize: 50 })).toBe(0);
+  });
+});
+
+describe('batchSize of anything', () => {
+  const facts = fc.record({
+    waiting: fc.nat(5_000),
+    freeSlots: fc.nat(500),
+    startsPerSecond: fc.double({ min: 0, max: 5_000, noNaN: true }),
+    batchSize: fc.integer({ min: 1, max: 1_000 }),
+  });
+
+  it('is a whole number, at most a batch, and never lets the window overflow', () => {
+    fc.assert(
+      fc.property(facts, given => {
+        const size = batchSize(given);
+        expect(Number.isInteger(size)).toBe(true);
+        expect(size).toBeGreaterThanOrEqual(0);
+        expect(size).toBeLessThanOrEqual(given.batchSize);
+        if (size > 0) expect(given.waiting + size).toBeLessThanOrEqual(windowSize(given));
+      }),
+    );
+  });
+
+  it('is never zero while a free slot would find nothing', () => {
+    fc.assert(
+      fc.property(facts, given => {
+        if (given.waiting < given.freeSlots) expect(batchSize(given)).toBeGreaterThan(0);
+      }),
+    );
   });
 });
 
