@@ -4,6 +4,7 @@ import type { CursorSource } from './cursors.ts';
 import { fail } from './errors.ts';
 import { explainAggregate } from './explain.ts';
 import { docToPlain, fromObject, type PlainObject, runMingo } from './expression.ts';
+import { compileGroup, type Grouping } from './group.ts';
 import { labelStreamError } from './labels.ts';
 import { ListSource } from './list-source.ts';
 import { always, compileFilter, conjunction, type Node } from './match.ts';
@@ -40,6 +41,17 @@ const STAGES = new Set([
   '$densify',
   '$fill',
   '$documents',
+]);
+const SINGLE = new Set([
+  '$project',
+  '$addFields',
+  '$set',
+  '$unset',
+  '$unwind',
+  '$replaceRoot',
+  '$replaceWith',
+  '$redact',
+  '$match',
 ]);
 const REFUSED = new Set([
   '$out',
@@ -167,17 +179,38 @@ async function sourceOf(context: Context, pipeline: Doc[], ns: string): Promise<
     ...deadlineOf(context),
   });
   if (rest.length === 0) return new QuerySource(query, undefined);
-  const input: PlainObject[] = [];
+  const grouping = rest[0]?.first?.name === '$group' ? compileGroup(rest[0].first.value) : undefined;
+  const { input, stages } = grouping ? await grouped(query, grouping, rest) : await transformed(query, rest, variables);
+  if (stages.length === 0) return new ListSource(input);
+  // mingo would make a document with 0 of nothing.
+  if (stages.at(-1)?.first?.name === '$count' && input.length === 0) return new ListSource([]);
+  const others = otherCollections(context, db, stages);
+  return new ListSource(runMingo(input.map(docToPlain), stages.map(docToPlain), variables, others).map(fromObject));
+}
+
+async function grouped(query: Query, grouping: Grouping, rest: Doc[]): Promise<{ input: Doc[]; stages: Doc[] }> {
   await query.each(match => {
-    input.push(docToPlain(match.doc));
+    grouping.add(match.doc);
     return true;
   });
-  const others = otherCollections(context, db, rest);
-  const results =
-    rest.at(-1)?.first?.name === '$count' && input.length === 0
-      ? []
-      : runMingo(input, rest.map(docToPlain), variables, others);
-  return new ListSource(results.map(fromObject));
+  return { input: grouping.results(), stages: rest.slice(1) };
+}
+
+/** Stages that look at one document at a time run with the query, so that its slices are theirs too. */
+async function transformed(
+  query: Query,
+  rest: Doc[],
+  variables: PlainObject | undefined,
+): Promise<{ input: Doc[]; stages: Doc[] }> {
+  const one = rest.findIndex(stage => !SINGLE.has(stage.first?.name ?? ''));
+  const singles = (one < 0 ? rest : rest.slice(0, one)).map(docToPlain);
+  const input: Doc[] = [];
+  await query.each(match => {
+    if (singles.length === 0) input.push(match.doc);
+    else for (const result of runMingo([docToPlain(match.doc)], singles, variables)) input.push(fromObject(result));
+    return true;
+  });
+  return { input, stages: one < 0 ? [] : rest.slice(one) };
 }
 
 /** What $lookup and $unionWith may read. */

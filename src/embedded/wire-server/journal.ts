@@ -1,6 +1,8 @@
 import { closeSync, fdatasync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
+import type { Doc } from './value.ts';
+import { Writer } from './value-write.ts';
 
 const HEADER = 8;
 /** Replay reads the file in pieces of this size. */
@@ -28,7 +30,8 @@ export class Journal {
   #fileStart = 0;
   readonly #holdMs: number;
   readonly #onDurable: (position: number) => void;
-  #pending: Buffer[] = [];
+  /** Frames not yet written, one behind the other; used again and again. */
+  readonly #pending = new Writer(256 * 1024);
   #scheduled: NodeJS.Immediate | NodeJS.Timeout | undefined;
   #syncing = false;
   #appended: number;
@@ -71,9 +74,10 @@ export class Journal {
   }
 
   /** Returns the position that must be durable for the frame to be. */
-  append(payload: Buffer): number {
-    this.#pending.push(headerOf(payload), payload);
-    this.#appended += HEADER + payload.length;
+  append(payload: Doc): number {
+    const start = this.#pending.pos;
+    addFrame(this.#pending, payload);
+    this.#appended += this.#pending.pos - start;
     if (!this.#scheduled && !this.#closed) {
       this.#scheduled =
         this.#holdMs > 0 ? setTimeout(() => this.#flush(), this.#holdMs) : setImmediate(() => this.#flush());
@@ -101,11 +105,10 @@ export class Journal {
       this.#scheduled = undefined;
     }
     if (this.#closed) return;
-    if (this.#pending.length) {
-      const bytes = Buffer.concat(this.#pending);
-      this.#pending = [];
-      writeAll(this.#fd, bytes);
-      this.#written += bytes.length;
+    if (this.#pending.pos > 0) {
+      writeAll(this.#fd, this.#pending.bytes);
+      this.#written += this.#pending.pos;
+      this.#pending.reset();
     }
     if (!this.#syncing && this.#durable < this.#written) this.#sync();
   }
@@ -148,16 +151,21 @@ function writeAll(fd: number, bytes: Buffer): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
 }
 
-function headerOf(payload: Buffer): Buffer {
-  const header = Buffer.allocUnsafe(HEADER);
-  header.writeUInt32LE(payload.length, 0);
-  header.writeUInt32LE(crc32(payload), 4);
-  return header;
+/** Length and CRC-32, then the payload. */
+function addFrame(to: Writer, payload: Doc): void {
+  const start = to.pos;
+  to.int32(0);
+  to.int32(0);
+  to.document(payload);
+  to.buf.writeUInt32LE(to.pos - start - HEADER, start);
+  to.buf.writeUInt32LE(crc32(to.buf.subarray(start + HEADER, to.pos)), start + 4);
 }
 
 /** Writes one frame to a file that is not the journal. */
-export function writeFrame(fd: number, payload: Buffer): void {
-  writeAll(fd, Buffer.concat([headerOf(payload), payload]));
+export function writeFrame(fd: number, payload: Doc): void {
+  const writer = new Writer();
+  addFrame(writer, payload);
+  writeAll(fd, writer.bytes);
 }
 
 /** Hands every whole frame of a file to `replay` and returns where the last one ends; what follows is a torn tail. */

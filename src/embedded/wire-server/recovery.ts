@@ -4,6 +4,7 @@ import type { Event } from './event-log.ts';
 import { sessionKey } from './sessions.ts';
 import type { Store } from './store.ts';
 import { Doc, type Field, type Value } from './value.ts';
+import { toBytes } from './value-write.ts';
 
 /**
  * Does one frame again. Documents are only put where they belong; indexes are built once at the end, from the
@@ -26,7 +27,7 @@ export function replayFrame(store: Store, payload: Buffer): void {
     for (const op of ops) replayOp(store, op);
     store.events.oldest = store.events.next;
   } else for (const op of ops) store.addEvent(replayOp(store, op), rest);
-  if (session instanceof Doc) store.sessions.remember(sessionKey(session.get('l')), session);
+  if (session instanceof Doc) store.sessions.remember(sessionKey(session.get('l')), Doc.fromBytes(toBytes(session)));
 }
 
 const bytesOf = (field: Field): string => (field.buf as Buffer).toString('latin1', field.at, field.to);

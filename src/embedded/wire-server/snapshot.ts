@@ -4,7 +4,6 @@ import { readFrames, syncFolder, writeFrame } from './journal.ts';
 import { replayFrame } from './recovery.ts';
 import type { Store } from './store.ts';
 import { type Doc, doc, RawDoc } from './value.ts';
-import { toBytes } from './value-write.ts';
 
 const DOCUMENTS_A_FRAME = 500;
 
@@ -65,7 +64,7 @@ export class DataFolder {
     const temporary = `${this.path('snapshot', generation)}.new`;
     const fd = openSync(temporary, 'w');
     for (const frame of frames) {
-      writeFrame(fd, Buffer.from(toBytes(frame), 'latin1'));
+      writeFrame(fd, frame);
       await new Promise<void>(setImmediate);
     }
     fsyncSync(fd);

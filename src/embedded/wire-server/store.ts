@@ -7,7 +7,6 @@ import { Sessions } from './sessions.ts';
 import { DataFolder } from './snapshot.ts';
 import type { OwnWrite, Transaction } from './transaction.ts';
 import { Doc, doc, type Value } from './value.ts';
-import { toBytes } from './value-write.ts';
 import { WriteBatch } from './write-batch.ts';
 
 /** The one clock: $currentDate, localTime and TTL read it, so that a test can move it. */
@@ -140,7 +139,7 @@ export class Store {
       ops: ops.map(op => op.entry),
       s: record,
     });
-    this.position = this.journal.append(Buffer.from(toBytes(payload), 'latin1'));
+    this.position = this.journal.append(payload);
     const transaction = session?.transaction ? { lsid: session.lsid, number: session.number } : undefined;
     for (const op of ops) this.addEvent(op.event, { position: this.position, time, wallTime, transaction });
     if (session && record) this.sessions.remember(session.key, record);

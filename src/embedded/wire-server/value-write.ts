@@ -1,6 +1,8 @@
 import { Binary, BSONRegExp, BSONSymbol, Code, Decimal128, Double, MaxKey, MinKey, Timestamp } from 'bson';
 import { Doc, type Field, MAX_DEPTH, Oid, RawDoc, type Value } from './value.ts';
 
+const MOST_KEPT = 4 * 1024 * 1024;
+
 /** Writes BSON into one growing buffer. */
 export class Writer {
   buf: Buffer;
@@ -11,7 +13,14 @@ export class Writer {
     this.buf = Buffer.allocUnsafeSlow(size);
   }
 
+  /** What was written; valid until the next write. */
+  get bytes(): Buffer {
+    return this.buf.subarray(0, this.pos);
+  }
+
   reset(): void {
+    // One huge message must not keep its room for ever.
+    if (this.buf.length > MOST_KEPT) this.buf = Buffer.allocUnsafeSlow(64 * 1024);
     this.pos = 0;
     this.#depth = 0;
   }

@@ -112,6 +112,7 @@ function parseSequence(message: Buffer, from: number, end: number): Field {
 }
 
 let nextId = 1;
+const writer = new Writer(64 * 1024);
 
 /** One reply message. `moreToCome` announces another one that nobody has to ask for. */
 export function encodeReply(
@@ -120,7 +121,7 @@ export function encodeReply(
   moreToCome = false,
 ): { id: number; bytes: Buffer } {
   const id = nextId++;
-  const writer = new Writer(512);
+  writer.reset();
   writer.int32(0);
   writer.int32(id);
   writer.int32(request.id);
@@ -137,5 +138,5 @@ export function encodeReply(
   }
   writer.document(reply);
   writer.buf.writeInt32LE(writer.pos, 0);
-  return { id, bytes: writer.buf.subarray(0, writer.pos) };
+  return { id, bytes: Buffer.from(writer.bytes) };
 }
