@@ -1,5 +1,5 @@
 import { ChangeStream } from './change-stream.ts';
-import { type Context, deadlineOf, variablesOf } from './context.ts';
+import { type Context, collectionOf, deadlineOf, variablesOf } from './context.ts';
 import type { CursorSource } from './cursors.ts';
 import { fail } from './errors.ts';
 import { explainAggregate } from './explain.ts';
@@ -159,8 +159,8 @@ async function openStream(context: Context, pipeline: Doc[], ns: string, size: n
   }
 }
 
-async function sourceOf(context: Context, pipeline: Doc[], ns: string): Promise<CursorSource> {
-  const { args, db, services, session } = context;
+async function sourceOf(context: Context, pipeline: Doc[], _ns: string): Promise<CursorSource> {
+  const { args, db, session } = context;
   const variables = variablesOf(args);
   const documents = pipeline[0]?.first?.name === '$documents' ? pipeline[0].first.value : undefined;
   if (documents !== undefined) {
@@ -171,7 +171,7 @@ async function sourceOf(context: Context, pipeline: Doc[], ns: string): Promise<
   if (typeof args.body.first?.value !== 'string')
     return fail(73, `{aggregate: 1} is not valid for '${String(pipeline[0]?.first?.name)}'; a collection is required.`);
   const { rest, sort, ...leading } = leadingStages(pipeline, variables);
-  const query = new Query(services.store.find(ns), {
+  const query = new Query(collectionOf(context), {
     ...leading,
     sort,
     hint: args.get('hint'),

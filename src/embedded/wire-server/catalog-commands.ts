@@ -1,6 +1,6 @@
 import { Binary } from 'bson';
 import { Collection } from './collection.ts';
-import type { Commands, Context } from './context.ts';
+import { type Commands, type Context, collectionOf } from './context.ts';
 import { fail } from './errors.ts';
 import { ListSource } from './list-source.ts';
 import { compileFilter } from './match.ts';
@@ -45,8 +45,8 @@ async function create(context: Context): Promise<Doc> {
   checkNamespace(db, name);
   const options = optionsOf(args.body);
   return writing(context, async batch => {
-    const known = services.store.find(`${db}.${name}`);
-    if (!known || known.maker) services.store.make(batch, db, name, options, context.session?.transaction);
+    const known = collectionOf(context);
+    if (!known) services.store.make(batch, db, name, options, context.session?.transaction);
     else if (!equal(known.options, options))
       fail(48, `namespace ${db}.${name} already exists, but with different options`);
     return doc({});
@@ -71,8 +71,7 @@ async function collMod(context: Context): Promise<Doc> {
   for (const { name } of args.body.fields)
     if (UNSUPPORTED.includes(name)) fail(115, `collMod: ${name} is not supported by this server`);
   return writing(context, async batch => {
-    const collection =
-      services.store.find(`${db}.${args.collection()}`) ?? fail(26, `ns does not exist: ${db}.${args.collection()}`);
+    const collection = collectionOf(context) ?? fail(26, `ns does not exist: ${db}.${args.collection()}`);
     const index = args.optionalDoc('index');
     const reply = index ? await modifyIndex(context, batch, collection, index) : doc({});
     if (CREATE_OPTIONS.some(name => args.get(name) !== undefined))
@@ -102,9 +101,9 @@ async function modifyIndex({ services }: Context, batch: Batch, collection: Coll
 }
 
 async function drop(context: Context): Promise<Doc> {
-  const { args, db, services } = context;
+  const { services } = context;
   return writing(context, async batch => {
-    const collection = services.store.find(`${db}.${args.collection()}`);
+    const collection = collectionOf(context);
     // Since 7.0 dropping what is not there succeeds.
     if (!collection) return doc({});
     endTransactionsOn(context, collection);

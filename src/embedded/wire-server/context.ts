@@ -1,4 +1,5 @@
 import type { Arguments } from './arguments.ts';
+import type { Collection } from './collection.ts';
 import type { Connection } from './connection.ts';
 import type { PlainObject } from './expression.ts';
 import { docToPlain } from './expression.ts';
@@ -39,6 +40,12 @@ export interface CommandSpec {
 }
 
 export type Commands = Record<string, CommandSpec>;
+
+/** The collection a command names, if it is there for who asks: one that a transaction makes is there for that one only. */
+export function collectionOf({ services, db, args, session }: Context): Collection | undefined {
+  const collection = services.store.find(`${db}.${args.collection()}`);
+  return collection?.maker && collection.maker !== session?.transaction ? undefined : collection;
+}
 
 export function variablesOf(args: Arguments): PlainObject | undefined {
   const variables = args.optionalDoc('let');

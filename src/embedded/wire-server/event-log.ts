@@ -38,7 +38,7 @@ export class EventLog {
     this.next = event.seq + 1;
     while (this.#events.length - this.#dropped > MOST_EVENTS || this.#bytes > MOST_BYTES) this.#forget();
     // Shifting an array one by one would copy it every time.
-    if (this.#dropped > MOST_EVENTS) {
+    if (this.#dropped > MOST_EVENTS / 10) {
       this.#events = this.#events.slice(this.#dropped);
       this.#dropped = 0;
     }

@@ -1,6 +1,6 @@
 import { leadingStages } from './aggregate.ts';
 import { Arguments } from './arguments.ts';
-import { type Context, deadlineOf, variablesOf } from './context.ts';
+import { type Context, collectionOf, deadlineOf, variablesOf } from './context.ts';
 import { fail } from './errors.ts';
 import { compileFilter } from './match.ts';
 import type { IndexPlan, Plan } from './plan.ts';
@@ -30,9 +30,9 @@ export async function explainAggregate(context: Context, pipeline: Doc[]): Promi
 }
 
 async function explainPipeline(context: Context, pipeline: Doc[], verbosity: string): Promise<Doc> {
-  const { args, db, services } = context;
+  const { args } = context;
   const { rest, sort, ...leading } = leadingStages(pipeline, variablesOf(args));
-  const query = new Query(services.store.find(`${db}.${args.collection()}`), {
+  const query = new Query(collectionOf(context), {
     ...leading,
     sort,
     hint: args.get('hint'),
@@ -44,8 +44,8 @@ async function explainPipeline(context: Context, pipeline: Doc[], verbosity: str
 }
 
 function queryOf(context: Context): Query {
-  const { args, db, services, name } = context;
-  const collection = () => services.store.find(`${db}.${args.collection()}`);
+  const { args, name } = context;
+  const collection = () => collectionOf(context);
   switch (name) {
     case 'find':
       return buildQuery(context);

@@ -1,5 +1,5 @@
 import type { Collection } from './collection.ts';
-import { type Context, deadlineOf, variablesOf } from './context.ts';
+import { type Context, collectionOf, deadlineOf, variablesOf } from './context.ts';
 import { fail } from './errors.ts';
 import { compileFilter } from './match.ts';
 import { compileProjection } from './project.ts';
@@ -33,9 +33,7 @@ export async function findAndModify(context: Context): Promise<Doc> {
   const change = given === undefined ? undefined : compileUpdate(given, args.get('arrayFilters'));
   const project = compileProjection(args.doc('fields'), variablesOf(args));
   return writing(context, async batch => {
-    const collection = args.boolean('upsert')
-      ? targetCollection(context, batch)
-      : context.services.store.find(`${context.db}.${args.collection()}`);
+    const collection = args.boolean('upsert') ? targetCollection(context, batch) : collectionOf(context);
     const outcome = collection
       ? await modify(context, collection, new DocumentWriter(context, batch, collection), change)
       : { value: null, n: 0 };

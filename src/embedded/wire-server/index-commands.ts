@@ -1,6 +1,6 @@
 import { checkNamespace } from './catalog-commands.ts';
 import type { Collection, Index } from './collection.ts';
-import type { Commands, Context } from './context.ts';
+import { type Commands, type Context, collectionOf } from './context.ts';
 import { fail } from './errors.ts';
 import { ListSource } from './list-source.ts';
 import { cursorReply } from './read-commands.ts';
@@ -52,6 +52,7 @@ function normalize(spec: Doc): Doc {
     if (number === undefined || number < 0 || number > 2147483647)
       fail(67, 'TTL index expireAfterSeconds option must be within an acceptable range');
     if (key.fields.length > 1) fail(67, 'TTL indexes are single-field indexes, compound indexes do not support TTL.');
+    if ((asNumber(key.first.value) ?? 1) < 0) fail(115, 'descending TTL indexes are not supported by this server');
     if (key.first.name === '_id')
       fail(197, "The field 'expireAfterSeconds' is not valid for an _id index specification.");
   }
@@ -128,7 +129,7 @@ async function createIndexes(context: Context): Promise<Doc> {
   const specs = args.docs('indexes').map(normalize);
   if (specs.length === 0) return fail(2, 'Must specify at least one index to create');
   return writing(context, async batch => {
-    const known = services.store.find(`${db}.${name}`);
+    const known = collectionOf(context);
     const collection = known ?? services.store.make(batch, db, name);
     const before = collection.indexes.size;
     // What an open transaction has written is in no index yet, so a unique one could not see it.
@@ -151,9 +152,9 @@ async function createIndexes(context: Context): Promise<Doc> {
 }
 
 async function listIndexes(context: Context): Promise<Doc> {
-  const { args, db, services } = context;
+  const { args, db } = context;
   const ns = `${db}.${args.collection()}`;
-  const collection = services.store.find(ns) ?? fail(26, `ns does not exist: ${ns}`);
+  const collection = collectionOf(context) ?? fail(26, `ns does not exist: ${ns}`);
   const size = asNumber(args.doc('cursor').get('batchSize')) ?? 101;
   return cursorReply(context, ns, new ListSource([...collection.indexes.values()].map(index => index.spec)), size);
 }
@@ -162,7 +163,7 @@ async function dropIndexes(context: Context): Promise<Doc> {
   const { args, db, services } = context;
   const ns = `${db}.${args.collection()}`;
   return writing(context, async batch => {
-    const collection = services.store.find(ns) ?? fail(26, `ns not found ${ns}`);
+    const collection = collectionOf(context) ?? fail(26, `ns not found ${ns}`);
     const before = collection.indexes.size;
     const wanted = args.get('index') ?? args.missing('index');
     for (const index of chosen(collection, wanted)) services.store.dropIndex(batch, collection, index.name);

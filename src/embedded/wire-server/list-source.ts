@@ -1,5 +1,9 @@
 import type { CursorSource } from './cursors.ts';
-import type { Doc } from './value.ts';
+import { type Doc, RawDoc } from './value.ts';
+import { toBytes } from './value-write.ts';
+
+/** No batch gets longer, so that a reply always fits into a message. */
+export const MAX_BATCH_BYTES = 16 * 1024 * 1024 - 1024;
 
 /** A cursor over documents that are all there already. */
 export class ListSource implements CursorSource {
@@ -14,9 +18,16 @@ export class ListSource implements CursorSource {
     return this.#at >= this.#list.length;
   }
 
-  next(size: number): Promise<Doc[]> {
-    const batch = this.#list.slice(this.#at, size > 0 ? this.#at + size : undefined);
-    this.#at += batch.length;
+  next(size: number): Promise<RawDoc[]> {
+    const batch: RawDoc[] = [];
+    let total = 0;
+    while (!this.done && (size === 0 || batch.length < size)) {
+      const bytes = toBytes(this.#list[this.#at] as Doc);
+      total += bytes.length;
+      if (batch.length > 0 && total > MAX_BATCH_BYTES) break;
+      batch.push(new RawDoc(bytes));
+      this.#at++;
+    }
     return Promise.resolve(batch);
   }
 }

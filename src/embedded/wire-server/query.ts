@@ -8,11 +8,27 @@ import type { Transaction } from './transaction.ts';
 import { Doc, type Value } from './value.ts';
 
 /** A document that a query found, in the version its reader sees. `rec` is missing for a transaction's own insert. */
-export interface Match {
+export class Match {
   readonly rec: Rec | undefined;
   readonly bytes: string;
-  readonly doc: Doc;
+  #doc: Doc | undefined;
+
+  constructor(rec: Rec | undefined, bytes: string, doc?: Doc) {
+    this.rec = rec;
+    this.bytes = bytes;
+    this.#doc = doc;
+  }
+
+  get doc(): Doc {
+    this.#doc ??= Doc.fromBytes(this.bytes);
+    return this.#doc;
+  }
 }
+
+/** Of a long list of matches only so many are kept decoded; the others are decoded again when it is their turn. */
+const KEPT_DECODED = 1000;
+const lighter = (match: Match, known: number): Match =>
+  known < KEPT_DECODED ? match : new Match(match.rec, match.bytes);
 
 export interface QueryOptions {
   readonly filter: Node;
@@ -67,19 +83,19 @@ export class Query {
       if (transaction?.shadows(collection, rec.idKey)) continue;
       counters.docs++;
       const doc = docOf(rec);
-      yield filter.test(doc) ? { rec, doc, bytes: rec.bytes } : undefined;
+      yield filter.test(doc) ? new Match(rec, rec.bytes, doc) : undefined;
     }
     for (const { rec, bytes } of transaction?.versions(collection) ?? []) {
       counters.docs++;
       const doc = Doc.fromBytes(bytes);
-      yield filter.test(doc) ? { rec, doc, bytes } : undefined;
+      yield filter.test(doc) ? new Match(rec, bytes, doc) : undefined;
     }
   }
 
   async #sorted(sort: Sort): Promise<Iterator<Match>> {
     const found: { item: Match; values: Value[] }[] = [];
     await sliced(this.#candidates(), this.options.deadline, match => {
-      if (match) found.push({ item: match, values: sort.values(match.doc) });
+      if (match) found.push({ values: sort.values(match.doc), item: lighter(match, found.length) });
       return true;
     });
     const { skip = 0, limit = 0 } = this.options;
@@ -111,7 +127,7 @@ export class Query {
   async all(): Promise<Match[]> {
     const found: Match[] = [];
     await this.each(match => {
-      found.push(match);
+      found.push(lighter(match, found.length));
       return true;
     });
     return found;

@@ -1,9 +1,10 @@
 import { aggregateCommand } from './aggregate.ts';
-import { type Commands, type Context, deadlineOf, variablesOf } from './context.ts';
+import { type Commands, type Context, collectionOf, deadlineOf, variablesOf } from './context.ts';
 import type { CursorSource } from './cursors.ts';
 import { CommandError, fail } from './errors.ts';
 import { explain } from './explain.ts';
 import { labelStreamError } from './labels.ts';
+import { MAX_BATCH_BYTES } from './list-source.ts';
 import { compileFilter } from './match.ts';
 import { valuesAt } from './paths.ts';
 import { compileProjection, type Projection } from './project.ts';
@@ -13,7 +14,6 @@ import { asNumber, type Doc, doc, RawDoc, type Value } from './value.ts';
 import { keyOf } from './value-order.ts';
 import { checkCollation } from './write-commands.ts';
 
-const MAX_BATCH_BYTES = 16 * 1024 * 1024 - 1024;
 const FIRST_BATCH = 101;
 
 /** The documents of a running query, batch by batch. */
@@ -74,14 +74,14 @@ export async function cursorReply(
 }
 
 export function buildQuery(context: Context): Query {
-  const { args, db, services, session } = context;
+  const { args, session } = context;
   checkCollation(args);
   for (const name of ['tailable', 'awaitData', 'returnKey'])
     if (args.boolean(name)) fail(115, `${name} is not supported by this server`);
   const filter = compileFilter(args.doc('filter'), { variables: variablesOf(args) });
   const sort = args.doc('sort');
   const limit = args.count('limit');
-  return new Query(services.store.find(`${db}.${args.collection()}`), {
+  return new Query(collectionOf(context), {
     filter,
     sort: sort.first && sort.first.name !== '$natural' ? compileSort(sort) : undefined,
     skip: args.count('skip'),
@@ -144,11 +144,11 @@ function killCursors({ args, db, services }: Context): Doc {
 }
 
 export function countQuery(context: Context): Query {
-  const { args, db, services } = context;
+  const { args } = context;
   checkCollation(args);
   const filter = compileFilter(args.doc('query'));
   const limit = Math.abs(args.optionalNumber('limit') ?? 0);
-  return new Query(services.store.find(`${db}.${args.collection()}`), {
+  return new Query(collectionOf(context), {
     filter,
     skip: args.count('skip'),
     limit,
@@ -158,9 +158,9 @@ export function countQuery(context: Context): Query {
 }
 
 async function count(context: Context): Promise<Doc> {
-  const { args, db, services } = context;
+  const { args } = context;
   context.services.metrics.count('command', 1);
-  const collection = services.store.find(`${db}.${args.collection()}`);
+  const collection = collectionOf(context);
   if (!args.optionalDoc('query')?.first && !args.get('skip') && !args.get('limit'))
     return doc({ n: collection?.records.size ?? 0 });
   let n = 0;
@@ -172,13 +172,13 @@ async function count(context: Context): Promise<Doc> {
 }
 
 async function distinct(context: Context): Promise<Doc> {
-  const { args, db, services, session } = context;
+  const { args, session } = context;
   checkCollation(args);
   const key = args.string('key');
   const found = new Map<string, Value>();
   const filter = compileFilter(args.doc('query'));
   const options = { filter, hint: args.get('hint'), transaction: session?.transaction, ...deadlineOf(context) };
-  await new Query(services.store.find(`${db}.${args.collection()}`), options).each(match => {
+  await new Query(collectionOf(context), options).each(match => {
     for (const value of valuesAt(match.doc, key)) {
       const id = keyOf(value);
       if (!found.has(id)) found.set(id, value);

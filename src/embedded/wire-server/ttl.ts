@@ -45,8 +45,6 @@ function expired(collection: Collection, index: Index, seconds: number): Rec[] {
   const limit = keyOf(new Date(clock.now().getTime() - seconds * 1000));
   const found = new Set<Rec>();
   const cursor = index.keys.cursor();
-  const descending = index.fields[0]?.descending === true;
-  if (descending) return [];
   for (
     let more = cursor.seek(String.fromCharCode(ORDER.date));
     more && found.size < MOST_AT_ONCE;

@@ -1,7 +1,7 @@
 import { Arguments } from './arguments.ts';
 import { checkNamespace } from './catalog-commands.ts';
 import type { Collection } from './collection.ts';
-import { type Commands, type Context, deadlineOf, variablesOf } from './context.ts';
+import { type Commands, type Context, collectionOf, deadlineOf, variablesOf } from './context.ts';
 import { CloseConnection, CommandError, codeName, fail } from './errors.ts';
 import { findAndModify } from './find-and-modify.ts';
 import { compileFilter } from './match.ts';
@@ -50,7 +50,7 @@ export async function writing(context: Context, work: (batch: WriteBatch) => Pro
 export function targetCollection(context: Context, batch: WriteBatch): Collection {
   const { store } = context.services;
   const name = context.args.collection();
-  if (!store.find(`${context.db}.${name}`)) checkNamespace(context.db, name);
+  if (!collectionOf(context)) checkNamespace(context.db, name);
   return store.make(batch, context.db, name, undefined, context.session?.transaction);
 }
 
@@ -113,6 +113,14 @@ function bulkReply(context: Context, counts: Record<string, Plain>, errors: Doc[
   return reply;
 }
 
+/** A write to many documents is journaled in frames of so many: one frame must stay readable. */
+const MOST_OPS = 2000;
+
+/** Not for a retryable write: its reply must be in the frame of what it did. */
+function spill(context: Context, batch: WriteBatch): void {
+  if (batch.ops.length >= MOST_OPS && !isRetryable(context)) context.services.store.frame(batch);
+}
+
 const UPDATE_FIELDS = new Set(['q', 'u', 'c', 'multi', 'upsert', 'arrayFilters', 'hint', 'collation']);
 const DELETE_FIELDS = new Set(['q', 'limit', 'hint', 'collation']);
 
@@ -147,7 +155,7 @@ async function update(context: Context): Promise<Doc> {
     const counts: UpdateCounts = { n: 0, nModified: 0, upserted: [] };
     const collection = parsed.some(args => args.boolean('upsert'))
       ? targetCollection(context, batch)
-      : context.services.store.find(`${context.db}.${context.args.collection()}`);
+      : collectionOf(context);
     const errors = await statements(context, list, async (_statement, index) => {
       await updateOne(context, batch, collection, parsed[index] as Arguments, index, counts);
     });
@@ -186,6 +194,7 @@ async function updateOne(
       matchedAny ||= result.matched;
       counts.n += Number(result.matched);
       counts.nModified += Number(result.modified);
+      spill(context, batch);
       await breathe();
     }
     if (matchedAny || !args.boolean('upsert')) return;
@@ -201,7 +210,7 @@ async function remove(context: Context): Promise<Doc> {
   const parsed = list.map(statement => statementOf(statement, 'delete.deletes', DELETE_FIELDS));
   if (isRetryable(context) && parsed.some(args => asNumber(args.get('limit')) === 0))
     return fail(72, 'Cannot use (or request) retryable writes with limit=0');
-  const collection = context.services.store.find(`${context.db}.${context.args.collection()}`);
+  const collection = collectionOf(context);
   return writing(context, async batch => {
     let n = 0;
     const errors = await statements(context, list, async (_statement, index) => {
@@ -220,6 +229,7 @@ async function remove(context: Context): Promise<Doc> {
       });
       for (const match of await query.all()) {
         if (await writer.remove(match, filter)) n++;
+        spill(context, batch);
         await breathe();
       }
     });

@@ -4,7 +4,7 @@ import type { Context } from './context.ts';
 import { CommandError, fail } from './errors.ts';
 import type { Node } from './match.ts';
 import { matched } from './paths.ts';
-import type { Match } from './query.ts';
+import { Match } from './query.ts';
 import { clock } from './store.ts';
 import type { Transaction } from './transaction.ts';
 import { type Update, upsertBase } from './update.ts';
@@ -105,7 +105,7 @@ export class DocumentWriter {
     if (!rec) return undefined;
     if (rec.bytes === match.bytes) return match;
     const doc = docOf(rec);
-    return filter.test(doc) ? { rec, doc, bytes: rec.bytes } : undefined;
+    return filter.test(doc) ? new Match(rec, rec.bytes, doc) : undefined;
   }
 
   /** Changes one document; says whether it still matched and whether anything changed. */
