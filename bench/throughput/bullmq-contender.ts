@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { ProcessGuard } from '../../src/embedded/servers/process-guard.ts';
-import { type Contender, costOf, pause, type Reading, SETTINGS, seconds, type Throughput } from './contender.ts';
+import { type Contender, costOf, measureIdle, type Reading, SETTINGS, seconds, type Throughput } from './contender.ts';
 import { MeasuredProcess } from './measured-process.ts';
 import type { RedisCounter } from './server-counters.ts';
 
@@ -41,15 +41,7 @@ export class BullmqContender implements Contender {
   }
 
   async idleLatencies(samples: number): Promise<number[]> {
-    const worker = this.#worker!;
-    worker.trace();
-    const latencies: number[] = [];
-    for (let sample = 0; sample < samples; sample += 1) {
-      await pause(SETTINGS.idlePauseMs);
-      const started = worker.nextStart();
-      const begin = await this.#add(1, 1);
-      latencies.push(seconds(begin, await started) * 1_000);
-    }
+    const latencies = await measureIdle(samples, this.#worker!, () => this.#add(1, 1));
     await this.#done(samples);
     return latencies;
   }

@@ -1,3 +1,5 @@
+import type { MeasuredProcess } from './measured-process.ts';
+
 /** Both contenders run with these: one process that takes jobs in, one that runs them. */
 export const SETTINGS = {
   /** Jobs that the worker runs at once. */
@@ -56,6 +58,23 @@ export function costOf(before: Reading, after: Reading, jobs: number): Cost {
     redisCpuUs: (after.redis.cpuUs - before.redis.cpuUs) / jobs,
     mongoCommands: mongoCommands === null ? null : (mongoCommands - (before.mongoCommands ?? 0)) / jobs,
   };
+}
+
+/** One job at a time: `submit` answers when it began, the worker when it started. */
+export async function measureIdle(
+  samples: number,
+  worker: MeasuredProcess,
+  submit: () => Promise<bigint>,
+): Promise<number[]> {
+  worker.trace();
+  const latencies: number[] = [];
+  for (let sample = 0; sample < samples; sample += 1) {
+    await pause(SETTINGS.idlePauseMs);
+    const started = worker.nextStart();
+    const begin = await submit();
+    latencies.push(seconds(begin, await started) * 1_000);
+  }
+  return latencies;
 }
 
 export const seconds = (from: bigint, to: bigint): number => Number(to - from) / 1e9;

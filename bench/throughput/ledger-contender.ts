@@ -1,7 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { freePort } from '../../src/embedded/servers/free-port.ts';
 import type { ProcessGuard } from '../../src/embedded/servers/process-guard.ts';
-import { type Contender, costOf, pause, type Reading, SETTINGS, seconds, type Throughput } from './contender.ts';
+import {
+  type Contender,
+  costOf,
+  measureIdle,
+  pause,
+  type Reading,
+  SETTINGS,
+  seconds,
+  type Throughput,
+} from './contender.ts';
 import { HttpPoster } from './http-poster.ts';
 import { inParallel } from './in-parallel.ts';
 import { MeasuredProcess } from './measured-process.ts';
@@ -57,16 +66,11 @@ export class LedgerContender implements Contender {
   }
 
   async idleLatencies(samples: number): Promise<number[]> {
-    const worker = this.#worker!;
-    worker.trace();
-    const latencies: number[] = [];
-    for (let sample = 0; sample < samples; sample += 1) {
-      await pause(SETTINGS.idlePauseMs);
-      const started = worker.nextStart();
+    const latencies = await measureIdle(samples, this.#worker!, async () => {
       const begin = process.hrtime.bigint();
       await this.#submitEach(1);
-      latencies.push(seconds(begin, await started) * 1_000);
-    }
+      return begin;
+    });
     await this.#done(samples);
     return latencies;
   }

@@ -17,77 +17,30 @@ export function figuresOf(results: Both): Figure[] {
   return [...throughputFigures(results), ...idleFigures(results)];
 }
 
-function throughputFigures(results: Both): Figure[] {
-  if (results.LedgerMQ.submitToCompleted.length === 0) return [];
-  const of = (part: 'submitToCompleted' | 'drain', read: (value: Throughput) => number | null) => ({
-    ledger: medianOf(results.LedgerMQ[part].map(read)),
-    bullmq: medianOf(results.BullMQ[part].map(read)),
+const COSTS: readonly (readonly [name: string, unit: string, read: (value: Throughput) => number | null])[] = [
+  ['  Node CPU: API | producer', 'µs/job', value => value.intakeCpuUs],
+  ['  Node CPU: worker', 'µs/job', value => value.workerCpuUs],
+  ['  Node CPU: both', 'µs/job', value => value.intakeCpuUs + value.workerCpuUs],
+  ['  Redis CPU', 'µs/job', value => value.redisCpuUs],
+  ['  Redis commands', '/job', value => value.redisCommands],
+  ['  MongoDB commands', '/job', value => value.mongoCommands],
+];
+
+function throughputFigures({ LedgerMQ, BullMQ }: Both): Figure[] {
+  if (LedgerMQ.submitToCompleted.length === 0) return [];
+  const parts = [
+    ['one by one: submit → completed', 'submitToCompleted'],
+    ['bulk, then drain', 'drain'],
+  ] as const;
+  return parts.flatMap(([title, part]) => {
+    const rows = [[title, 'jobs/s', (value: Throughput) => value.jobsPerSecond] as const, ...COSTS];
+    return rows.map(([name, unit, read]) =>
+      figure(name, unit, {
+        ledger: medianOf(LedgerMQ[part].map(read)),
+        bullmq: medianOf(BullMQ[part].map(read)),
+      }),
+    );
   });
-  const both = (value: Throughput) => value.intakeCpuUs + value.workerCpuUs;
-  return [
-    figure(
-      'one by one: submit → completed',
-      'jobs/s',
-      of('submitToCompleted', value => value.jobsPerSecond),
-    ),
-    figure(
-      '  Node CPU: API | producer',
-      'µs/job',
-      of('submitToCompleted', value => value.intakeCpuUs),
-    ),
-    figure(
-      '  Node CPU: worker',
-      'µs/job',
-      of('submitToCompleted', value => value.workerCpuUs),
-    ),
-    figure('  Node CPU: both', 'µs/job', of('submitToCompleted', both)),
-    figure(
-      '  Redis CPU',
-      'µs/job',
-      of('submitToCompleted', value => value.redisCpuUs),
-    ),
-    figure(
-      '  Redis commands',
-      '/job',
-      of('submitToCompleted', value => value.redisCommands),
-    ),
-    figure(
-      '  MongoDB commands',
-      '/job',
-      of('submitToCompleted', value => value.mongoCommands),
-    ),
-    figure(
-      'bulk, then drain',
-      'jobs/s',
-      of('drain', value => value.jobsPerSecond),
-    ),
-    figure(
-      '  Node CPU: API | producer',
-      'µs/job',
-      of('drain', value => value.intakeCpuUs),
-    ),
-    figure(
-      '  Node CPU: worker',
-      'µs/job',
-      of('drain', value => value.workerCpuUs),
-    ),
-    figure('  Node CPU: both', 'µs/job', of('drain', both)),
-    figure(
-      '  Redis CPU',
-      'µs/job',
-      of('drain', value => value.redisCpuUs),
-    ),
-    figure(
-      '  Redis commands',
-      '/job',
-      of('drain', value => value.redisCommands),
-    ),
-    figure(
-      '  MongoDB commands',
-      '/job',
-      of('drain', value => value.mongoCommands),
-    ),
-  ];
 }
 
 function idleFigures({ LedgerMQ, BullMQ }: Both): Figure[] {
