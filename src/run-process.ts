@@ -5,8 +5,6 @@ import { readEnvFiles } from './config/read-env-files.ts';
 import type { JobRegistry } from './jobs/define-job.ts';
 import { ConfigError, messageOf } from './platform/errors.ts';
 import { createLogger, type Logger } from './platform/logger.ts';
-import { startPublisher } from './publisher/publisher.ts';
-import { runChild, startWorker } from './worker/start-worker.ts';
 
 const EXIT = { ok: 0, failed: 1, badConfiguration: 78 } as const;
 
@@ -18,7 +16,8 @@ interface Running {
 
 /**
  * The whole life of a LedgerMQ process with this registry: configuration, role, signals, exit code. Entry files of one's
- * own (other job types) call this and nothing else.
+ * own (other job types) call this and nothing else. Each role loads what it needs and no more: the child of an isolated
+ * run has to start quickly.
  */
 export async function runProcess(options: {
   registry: JobRegistry;
@@ -30,6 +29,7 @@ export async function runProcess(options: {
   if (config.worker.isChild) {
     // The worker that forked this process decides when it ends.
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);
+    const { runChild } = await import('./worker/run-child.ts');
     await runChild({ config, registry: options.registry, logger });
     return exit(EXIT.ok);
   }
@@ -54,9 +54,11 @@ function readConfig(environment: Readonly<Record<string, string | undefined>>): 
 
 async function start(config: Config, registry: JobRegistry, logger: Logger): Promise<Running> {
   if (config.role === 'worker') {
+    const { startWorker } = await import('./worker/start-worker.ts');
     const worker = await startWorker({ config, registry, logger });
     return { broken: worker.broken, stop: async () => ((await worker.stop()).clean ? EXIT.ok : EXIT.failed) };
   }
+  const { startPublisher } = await import('./publisher/publisher.ts');
   const publisher = await startPublisher({ config, registry, logger });
   logger.info(
     { url: publisher.url },

@@ -1,4 +1,5 @@
 import mongoose, { type Connection, type mongo } from 'mongoose';
+import { databaseOf } from './database-of.ts';
 import { withDeadline } from './deadline.ts';
 import { LedgerError } from './errors.ts';
 import { LedgerClock } from './ledger-clock.ts';
@@ -55,12 +56,6 @@ export async function connectLedger(options: {
     await connection.close(true).catch(() => undefined);
     throw error;
   }
-}
-
-/** The database that the URI names, else `ledgermq`. */
-function databaseOf(uri: string): string {
-  const path = /^mongodb(?:\+srv)?:\/\/[^/]+\/([^?]*)/.exec(uri)?.[1];
-  return path ? decodeURIComponent(path) : 'ledgermq';
 }
 
 function refuseUnsupported(info: mongo.Document, hello: mongo.Document): void {
