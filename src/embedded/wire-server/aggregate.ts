@@ -28,8 +28,6 @@ const STAGES = new Set([
   '$unwind',
   '$count',
   '$facet',
-  '$bucket',
-  '$bucketAuto',
   '$sortByCount',
   '$replaceRoot',
   '$replaceWith',
@@ -37,9 +35,6 @@ const STAGES = new Set([
   '$sample',
   '$lookup',
   '$unionWith',
-  '$setWindowFields',
-  '$densify',
-  '$fill',
   '$documents',
 ]);
 const SINGLE = new Set([
@@ -55,6 +50,11 @@ const SINGLE = new Set([
 ]);
 const REFUSED = new Set([
   '$out',
+  '$bucket',
+  '$bucketAuto',
+  '$setWindowFields',
+  '$densify',
+  '$fill',
   '$merge',
   '$graphLookup',
   '$geoNear',

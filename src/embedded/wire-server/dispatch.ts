@@ -9,7 +9,8 @@ import { isHello } from './hello.ts';
 import { addLabels } from './labels.ts';
 import type { Services } from './server.ts';
 import { endBroken, openSession } from './session-commands.ts';
-import { asText, checkDeep, Doc, doc, type Plain } from './value.ts';
+import { asText, Doc, doc, type Plain } from './value.ts';
+import { checkDeep } from './value-read.ts';
 import { awaitConcern, checkConcerns } from './write-concern.ts';
 
 const allowed = new Map<string, ReadonlySet<string>>();

@@ -62,11 +62,13 @@ export function runMingo(
     });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    const unknownStage = /unregistered pipeline operator '?(\$\w+)/.exec(message);
-    if (unknownStage) throw new CommandError(40324, `Unrecognized pipeline stage name: '${unknownStage[1]}'`);
-    const unknown =
-      /unregistered expression operator '?(\$\w+)/.exec(message) ?? /'?(\$\w+)'? is not a valid operator/.exec(message);
-    if (unknown) throw new CommandError(168, `Unrecognized expression '${unknown[1]}'`);
+    const operator = /(\$\w+)/.exec(message)?.[1];
+    if (/^pipeline|^unregistered pipeline/.test(message))
+      throw new CommandError(40324, `Unrecognized pipeline stage name: '${operator}'`);
+    if (/^accumulator .* is not registered/.test(message) && pipeline.some(stage => '$group' in stage))
+      throw new CommandError(15952, `unknown group operator '${operator}'`);
+    if (/registered|not a valid operator/.test(message))
+      throw new CommandError(168, `Unrecognized expression '${operator}'`);
     throw new CommandError(2, message);
   }
 }

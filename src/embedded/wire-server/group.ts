@@ -2,7 +2,7 @@ import { Double } from 'bson';
 import { fail } from './errors.ts';
 import { splitPath } from './paths.ts';
 import { asNumber, Doc, type Value } from './value.ts';
-import { compare, keyOf } from './value-order.ts';
+import { compare, equal, keyOf } from './value-order.ts';
 
 type Read = (document: Doc) => Value | undefined;
 
@@ -25,6 +25,9 @@ const ACCUMULATORS: Record<string, Accumulate> = {
   $first: (first, value) => (first === undefined ? (value ?? null) : first),
   $last: (_last, value) => value ?? null,
   $push: (list, value) => pushed(list, value),
+  $addToSet: (list, value) =>
+    value !== undefined && Array.isArray(list) && list.some(known => equal(known, value)) ? list : pushed(list, value),
+  $avg: (state, value) => averaged(state as Value[] | undefined, value),
 };
 
 /** Keeps int and long apart from double, and grows int to long. */
@@ -35,6 +38,20 @@ function plus(sum: Value, value: Value | undefined): Value {
   if (typeof sum === 'bigint' || typeof value === 'bigint') return BigInt(sum as number) + BigInt(value as number);
   const result = (sum as number) + number;
   return Math.abs(result) < 2 ** 31 ? result : BigInt(result);
+}
+
+/** [sum, count] until `finished` divides. */
+function averaged([sum, count]: Value[] = [0, 0], value: Value | undefined): Value {
+  return asNumber(value) === undefined
+    ? [sum as Value, count as Value]
+    : [plus(sum as Value, value), (count as number) + 1];
+}
+
+function finished(operator: string, state: Value | undefined): Value {
+  if (operator === '$avg' && Array.isArray(state))
+    return state[1] === 0 ? null : new Double((asNumber(state[0]) as number) / (state[1] as number));
+  if (operator === '$push' || operator === '$addToSet') return state ?? [];
+  return state ?? (operator === '$sum' || operator === '$count' ? 0 : null);
 }
 
 function pushed(list: Value | undefined, value: Value | undefined): Value {
@@ -71,8 +88,7 @@ export function compileGroup(spec: Value): Grouping | undefined {
     results: () =>
       [...groups.values()].map(group => {
         const result = new Doc().set('_id', group.id);
-        for (let i = 0; i < fields.length; i++)
-          result.set(fields[i]?.name as string, group.values[i] ?? (fields[i]?.empty as Value));
+        fields.forEach(({ name, operator }, i) => void result.set(name, finished(operator, group.values[i])));
         return result;
       }),
   };
@@ -81,16 +97,12 @@ export function compileGroup(spec: Value): Grouping | undefined {
 function compileField(
   name: string,
   value: Value,
-): { read: Read | undefined; accumulate: Accumulate | undefined; empty: Value } {
+): { read: Read | undefined; accumulate: Accumulate | undefined; operator: string } {
   if (!(value instanceof Doc)) return fail(40234, `The field '${name}' must be an accumulator object`);
   if (value.fields.length !== 1) return fail(40238, `The field '${name}' must specify one accumulator`);
   const { name: operator, value: operand } = value.first as { name: string; value: Value };
   const accumulate = Object.hasOwn(ACCUMULATORS, operator) ? ACCUMULATORS[operator] : undefined;
-  return {
-    read: accumulate && compileRead(operator === '$count' ? 1 : operand),
-    accumulate,
-    empty: operator === '$sum' ? 0 : operator === '$push' ? [] : null,
-  };
+  return { read: accumulate && compileRead(operator === '$count' ? 1 : operand), accumulate, operator };
 }
 
 /** A constant, a path (without arrays on its way), or a document of these. */

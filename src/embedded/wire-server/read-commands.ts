@@ -1,16 +1,17 @@
 import { aggregateCommand } from './aggregate.ts';
+import type { Arguments } from './arguments.ts';
 import { type Commands, type Context, collectionOf, deadlineOf, variablesOf } from './context.ts';
 import type { CursorSource } from './cursors.ts';
 import { CommandError, fail } from './errors.ts';
 import { explain } from './explain.ts';
 import { labelStreamError } from './labels.ts';
 import { MAX_BATCH_BYTES } from './list-source.ts';
-import { compileFilter } from './match.ts';
+import { compileFilter, conjunction, type Node } from './match.ts';
 import { valuesAt } from './paths.ts';
 import { compileProjection, type Projection } from './project.ts';
 import { type Match, Query } from './query.ts';
 import { compileSort } from './sort.ts';
-import { asNumber, type Doc, doc, RawDoc, type Value } from './value.ts';
+import { asNumber, Doc, doc, RawDoc, type Value } from './value.ts';
 import { keyOf } from './value-order.ts';
 import { checkCollation } from './write-commands.ts';
 
@@ -73,16 +74,36 @@ export async function cursorReply(
   });
 }
 
+/** `min` and `max`: documents whose index key lies in [min, max). */
+function within(args: Arguments, filter: Node): Node {
+  const min = args.optionalDoc('min');
+  const max = args.optionalDoc('max');
+  const pattern = min ?? max;
+  if (!pattern) return filter;
+  if (args.get('hint') === undefined) return fail(51173, 'A hint must be provided when using min/max');
+  const hint = args.get('hint');
+  const order = compileSort(
+    hint instanceof Doc ? hint : doc(Object.fromEntries(pattern.fields.map(({ name }) => [name, 1]))),
+  );
+  const bound = (given: Doc) => order.fields.map(({ path }) => given.get(path) ?? null);
+  const [low, high] = [min && bound(min), max && bound(max)];
+  const test = (document: Doc) => {
+    const values = order.values(document);
+    return !(low && order.compareValues(values, low) < 0) && !(high && order.compareValues(values, high) >= 0);
+  };
+  return conjunction([filter, { kind: 'other', children: [], test }]);
+}
+
 export function buildQuery(context: Context): Query {
   const { args, session } = context;
   checkCollation(args);
-  for (const name of ['tailable', 'awaitData', 'returnKey'])
-    if (args.boolean(name)) fail(115, `${name} is not supported by this server`);
+  for (const name of ['tailable', 'awaitData', 'returnKey', 'showRecordId', 'oplogReplay'])
+    if (args.get(name) !== undefined && args.get(name) !== false) fail(115, `${name} is not supported by this server`);
   const filter = compileFilter(args.doc('filter'), { variables: variablesOf(args) });
   const sort = args.doc('sort');
   const limit = args.count('limit');
   return new Query(collectionOf(context), {
-    filter,
+    filter: within(args, filter),
     sort: sort.first && sort.first.name !== '$natural' ? compileSort(sort) : undefined,
     skip: args.count('skip'),
     limit,

@@ -33,9 +33,9 @@ function* scanIndex(plan: IndexPlan, counters: Counters): Generator<Rec> {
   const cursor = index.keys.cursor();
   let found = backward ? cursor.seekBack(plan.ranges[0]?.at(-1)?.to ?? AFTER) : cursor.seek(firstKey(plan.ranges));
   while (found) {
-    counters.keys++;
     const jump = check(cursor.key as string);
     if (jump === DONE) return;
+    counters.keys++;
     if (jump === undefined) {
       yield cursor.item as Rec;
       found = backward ? cursor.previous() : cursor.next();

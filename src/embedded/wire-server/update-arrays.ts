@@ -3,7 +3,7 @@ import { fail } from './errors.ts';
 import { compileFilter, isOperatorDoc } from './match.ts';
 import { typeName } from './match-operators.ts';
 import { compileSort } from './sort.ts';
-import { type Change, KEEP } from './update.ts';
+import { type Change, KEEP } from './update-paths.ts';
 import { asNumber, Doc, show, type Value } from './value.ts';
 import { compare, equal } from './value-order.ts';
 

@@ -1,7 +1,7 @@
 import { Double } from 'bson';
 import { fail } from './errors.ts';
 import { typeName } from './match-operators.ts';
-import type { Change } from './update.ts';
+import type { Change } from './update-paths.ts';
 import { asNumber, Doc, type Value } from './value.ts';
 
 const INT32 = 2n ** 31n;

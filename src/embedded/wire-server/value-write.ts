@@ -1,5 +1,6 @@
 import { Binary, BSONRegExp, BSONSymbol, Code, Decimal128, Double, MaxKey, MinKey, Timestamp } from 'bson';
-import { Doc, type Field, MAX_DEPTH, Oid, RawDoc, type Value } from './value.ts';
+import { Doc, type Field, Oid, RawDoc, type Value } from './value.ts';
+import { MAX_DEPTH } from './value-read.ts';
 
 const MOST_KEPT = 4 * 1024 * 1024;
 
