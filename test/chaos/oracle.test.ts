@@ -273,6 +273,14 @@ describe('I7: runs do not overlap', () => {
     expect(broken).toEqual(['I7']);
   });
 
+  it('goes by the order at the gate: a stopped worker may begin a run that another has taken over', () => {
+    const { broken } = judged(draft => {
+      Object.assign(runOf(draft, 'd1'), { startedAt: 8_050, end: { outcome: 'ok', at: 8_150 } });
+      Object.assign(runOf(draft, 'd2'), { startedAt: 8_000, end: { outcome: 'ok', at: 8_100 } });
+    });
+    expect(broken).toEqual([]);
+  });
+
   it('sees one run key that started twice', () => {
     expect(judged(draft => draft.runs.push(run('a', 'a1', 'worker2', 300, 400))).broken).toContain('I7');
   });

@@ -63,10 +63,13 @@ export const extraRunsAreFew: Invariant = {
   },
 };
 
+/** A run that begins so soon after a stop may have passed its gate before it. */
+const AFTER_STOP_MS = 1_000;
+
 function isExplained(casebook: Evidence, run: RunRecord): boolean {
   if (killOf(casebook, run) !== undefined) return true;
   return casebook.faults.some(
-    fault => fault.kind === 'stop' && fault.worker === run.worker && fault.until >= run.startedAt,
+    fault => fault.kind === 'stop' && fault.worker === run.worker && fault.until + AFTER_STOP_MS >= run.startedAt,
   );
 }
 
@@ -97,11 +100,16 @@ function wrongPair(casebook: Casebook, earlier: RunRecord, later: RunRecord): st
   return `runs ${earlier.runKey} (${earlier.worker}) and ${later.runKey} (${later.worker}) overlap by ${ms} ms`;
 }
 
-/** The ledger had given the earlier run up: its lease was over, its time was over, or it was handed back and went on. */
-function mayOverlap(job: LedgerJob, earlier: string, later: string): boolean {
-  const gate = job.history.findIndex(entry => entry.via === 'T3' && entry.runKey === later);
-  return job.history.slice(0, Math.max(gate, 0)).some(entry => {
-    if (entry.runKey !== earlier) return false;
+/**
+ * Before the second of them passed the gate, the ledger had given the first one up: its lease was over, its time was over,
+ * or it was handed back and went on. The first at the gate need not be the first at work: its worker may have been stopped.
+ */
+function mayOverlap(job: LedgerJob, one: string, other: string): boolean {
+  const gates = job.history.filter(entry => entry.via === 'T3' && (entry.runKey === one || entry.runKey === other));
+  const [first, second] = gates;
+  if (!first || !second) return false;
+  return job.history.slice(0, job.history.indexOf(second)).some(entry => {
+    if (entry.runKey !== first.runKey) return false;
     const timedOut = (entry.via === 'T6' || entry.via === 'T7') && entry.reason === 'timeout';
     return entry.via === 'S2' || timedOut || entry.via === 'T9';
   });

@@ -25,10 +25,10 @@ export class ChaosProcess {
   readonly name: string;
   readonly role: 'api' | 'worker';
   readonly pid: number;
+  readonly startedAt = monotonicMs();
   readonly exited: Promise<void>;
   readonly #child: ChildProcess;
   readonly #options: ChaosProcessOptions;
-  readonly #startedAt = monotonicMs();
   #endedAt: number | null = null;
   #exit: ProcessRecord['exit'] = null;
   #endedBy: ProcessRecord['endedBy'] = null;
@@ -96,7 +96,7 @@ export class ChaosProcess {
     return {
       name: this.name,
       role: this.role,
-      startedAt: this.#startedAt,
+      startedAt: this.startedAt,
       endedAt: this.#endedAt,
       exit: this.#exit,
       endedBy: this.#endedBy,

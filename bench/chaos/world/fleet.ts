@@ -41,12 +41,11 @@ export class Fleet {
   }
 
   /**
-   * Workers that faults may hit now: alive, not spared, and at work for a second. Those that only start would make a slow
-   * machine do nothing but start workers.
+   * Workers that faults may hit now: alive, not spared, and at work for as long as their start took, a second at least. Any
+   * sooner, a slow machine would do nothing but start workers.
    */
   get targets(): ChaosProcess[] {
-    const since = monotonicMs() - AT_WORK_MS;
-    return this.workers.filter(worker => !this.#spared.has(worker) && (worker.audit()[0]?.at ?? since + 1) <= since);
+    return this.workers.filter(worker => !this.#spared.has(worker) && isAtWork(worker));
   }
 
   /** Keeps other faults away from a worker while `during` runs. */
@@ -96,6 +95,12 @@ export class Fleet {
     this.#all.push(started);
     return started;
   }
+}
+
+function isAtWork(worker: ChaosProcess): boolean {
+  const firstRun = worker.audit()[0]?.at;
+  if (firstRun === undefined) return false;
+  return monotonicMs() - firstRun >= Math.max(AT_WORK_MS, firstRun - worker.startedAt);
 }
 
 async function isReady(api: ChaosProcess, url: string): Promise<boolean> {
