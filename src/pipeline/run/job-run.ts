@@ -34,6 +34,7 @@ export type RunReport = { recorded: Recorded; outcome: Outcome | null };
 
 /** Starting a child costs about a second of a processor; more at once only makes each of them later. */
 const CHILD_STARTS_AT_ONCE = 2;
+const POSTPONE_MS = 1_500;
 
 /** Lives through one run, from the open gate to the recorded outcome. */
 export class JobRunner {
@@ -53,6 +54,7 @@ export class JobRunner {
   /** `job` as the gate returned it. Resolves when the ledger holds the outcome. */
   async run(job: JobDocument, definition: JobDefinition): Promise<RunReport> {
     const { events, runs, recorder, now } = this.#options;
+    if (isSuspect(job) && !definition.isolate && this.#childStarts.free === 0) return this.#postpone(job);
     const startedAt = performance.now();
     const run = this.#begin(job, definition);
     const about: JobEventBase = {
@@ -86,6 +88,15 @@ export class JobRunner {
     return { recorded: await this.#options.recorder.record({ run: runOf(job, job.runKey!), outcome }), outcome };
   }
 
+  /**
+   * A suspect whose child could not start now goes back (T9): after crashes of whole workers there may be more of them than
+   * slots, and in the slots they would keep everything else from running.
+   */
+  async #postpone(job: JobDocument): Promise<RunReport> {
+    const outcome: Outcome = { kind: 'handed-back', delayMs: Math.round(POSTPONE_MS * (0.5 + Math.random())) };
+    return { recorded: await this.#options.recorder.record({ run: runOf(job, job.runKey!), outcome }), outcome };
+  }
+
   #begin(job: JobDocument, definition: JobDefinition): ActiveRun {
     const { services, childHeapMb, now } = this.#options;
     const signal = new AbortController();
@@ -94,7 +105,7 @@ export class JobRunner {
     const ref = { id: job._id, runKey: job.runKey! };
     const notes: ActiveRun['notes'] = { progress: undefined, logs: [] };
     const sink = bufferNotes(notes, attempt, now);
-    const isolated = definition.isolate || (job.crashes ?? 0) >= ISOLATE_AFTER_CRASHES;
+    const isolated = definition.isolate || isSuspect(job);
     const facts = { attempt, maxRetries, runKey: ref.runKey };
     if (isolated) {
       const { _id, type, tenant, payload } = job;
@@ -148,6 +159,11 @@ export class JobRunner {
   #retryState(job: JobDocument, definition: JobDefinition): Parameters<typeof decideOutcome>[1] {
     return { ...this.#limits(job, definition), crashes: job.crashes ?? 0, poisonCrashes: this.#options.poisonCrashes };
   }
+}
+
+/** Its workers vanished too often for chance: it may be what ends them. */
+function isSuspect(job: JobDocument): boolean {
+  return (job.crashes ?? 0) >= ISOLATE_AFTER_CRASHES;
 }
 
 function describe(outcome: Outcome | null): { error?: string; retryInMs?: number } {
