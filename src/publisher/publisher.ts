@@ -136,7 +136,7 @@ export class Publisher<Registry extends JobRegistry = JobRegistry> implements Se
     const { config, registry } = this.#options;
     const lanes = lanesOf(registry, config.queue.lanes);
     const events = new JobEvents();
-    logJobEvents(events, this.#logger);
+    logJobEvents(events, this.#options.logger);
     const fault = (component: string) => (error: unknown) => void events.emit('fault', { component, error });
     const redis = openRedis(config.redis, 'producer', error =>
       this.#logger.warn({ error: messageOf(error) }, 'Redis is away'),

@@ -25,6 +25,7 @@ const CLOSE_MS = 1_000;
 export class StandaloneWorker {
   readonly #config: Config;
   readonly #registry: JobRegistry;
+  readonly #baseLogger: Logger;
   readonly #logger: Logger;
   #ledger: LedgerConnection | null = null;
   #parts: WorkerParts | null = null;
@@ -45,6 +46,7 @@ export class StandaloneWorker {
   constructor(options: { config: Config; registry: JobRegistry; logger: Logger }) {
     this.#config = options.config;
     this.#registry = options.registry;
+    this.#baseLogger = options.logger;
     this.#logger = options.logger.child({ component: 'worker' });
     this.broken = new Promise(resolve => {
       this.#giveUp = resolve;
@@ -67,7 +69,7 @@ export class StandaloneWorker {
     const parts = composeWorker({
       config,
       registry: this.#registry,
-      logger: this.#logger,
+      logger: this.#baseLogger,
       ledger: this.#ledger,
       hooks: {
         onSlotFreed: () => this.#loader?.slotFreed(),
@@ -76,7 +78,7 @@ export class StandaloneWorker {
       },
     });
     this.#parts = parts;
-    logJobEvents(parts.events, this.#logger);
+    logJobEvents(parts.events, this.#baseLogger);
     await migrate(parts.context);
     this.registerJobHandlers(parts);
     this.#services = [
