@@ -3,7 +3,7 @@ import { CommandError } from './errors.ts';
 import type { Node } from './match.ts';
 import { choosePlan, type Plan } from './plan.ts';
 import { type Counters, scan } from './scan.ts';
-import { type Sort, sortItems } from './sort.ts';
+import { best, type Sort } from './sort.ts';
 import type { Transaction } from './transaction.ts';
 import { Doc, type Value } from './value.ts';
 
@@ -93,13 +93,18 @@ export class Query {
   }
 
   async #sorted(sort: Sort): Promise<Iterator<Match>> {
-    const found: { item: Match; values: Value[] }[] = [];
-    await sliced(this.#candidates(), this.options.deadline, match => {
+    let found: { item: Match; values: Value[] }[] = [];
+    const { skip = 0, limit = 0, deadline } = this.options;
+    const kept = limit > 0 ? skip + limit : Number.POSITIVE_INFINITY;
+    await sliced(this.#candidates(), deadline, match => {
       if (match) found.push({ values: sort.values(match.doc), item: lighter(match, found.length) });
+      // The best few of many: what cannot be among them is thrown away early.
+      if (found.length >= kept * 2 + KEPT_DECODED) found = best(found, sort, kept);
       return true;
     });
-    const { skip = 0, limit = 0 } = this.options;
-    return sortItems(found, sort, limit > 0 ? skip + limit : 0).values();
+    return best(found, sort, kept)
+      .map(({ item }) => item)
+      .values();
   }
 
   /** Hands matches to `take` until it returns false or there are no more. */

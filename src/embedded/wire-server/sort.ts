@@ -51,8 +51,8 @@ function sortValue(doc: Doc, { path, direction }: SortField): Value {
   return best ?? null;
 }
 
-/** The first `limit` of the items in order; stable. */
-export function sortItems<T>(items: { item: T; values: Value[] }[], sort: Sort, limit: number): T[] {
+/** The first `kept` of the items in order; stable. */
+export function best<T extends { values: Value[] }>(items: T[], sort: Sort, kept: number): T[] {
   items.sort((a, b) => sort.compareValues(a.values, b.values));
-  return (limit > 0 ? items.slice(0, limit) : items).map(({ item }) => item);
+  return items.length > kept ? items.slice(0, kept) : items;
 }
