@@ -1,4 +1,5 @@
 import { cpus, hostname, totalmem } from 'node:os';
+import { words } from './arguments.ts';
 import type { CommandSpec, Commands, Context } from './context.ts';
 import { fail } from './errors.ts';
 import { runHello, SET_NAME } from './hello.ts';
@@ -8,20 +9,8 @@ import { type Doc, doc, truthy } from './value.ts';
 const VERSION = '7.0.0';
 
 const hello: CommandSpec = {
-  fields: [
-    'helloOk',
-    'client',
-    'compression',
-    'topologyVersion',
-    'maxAwaitTimeMS',
-    'internalClient',
-    'saslSupportedMechs',
-    'speculativeAuthenticate',
-    'loadBalanced',
-    'backpressure',
-    'hostInfo',
-    'forShell',
-  ],
+  fields: words(`helloOk client compression topologyVersion maxAwaitTimeMS internalClient saslSupportedMechs
+    speculativeAuthenticate loadBalanced backpressure hostInfo forShell`),
   run: runHello,
 };
 
@@ -139,7 +128,7 @@ export const adminCommands: Commands = {
   buildInfo: always(buildInfo),
   buildinfo: always(buildInfo),
   serverStatus: {
-    fields: ['repl', 'metrics', 'opcounters', 'mem', 'connections', 'tcmalloc', 'recordStats', 'wiredTiger', 'locks'],
+    fields: words(`repl metrics opcounters mem connections tcmalloc recordStats wiredTiger locks`),
     run: serverStatus,
   },
   hostInfo: always(() =>

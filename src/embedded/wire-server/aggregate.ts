@@ -1,3 +1,4 @@
+import { words } from './arguments.ts';
 import { ChangeStream } from './change-stream.ts';
 import { type Context, collectionOf, deadlineOf, variablesOf } from './context.ts';
 import type { CursorSource } from './cursors.ts';
@@ -15,59 +16,16 @@ import { asNumber, Doc, doc, show, type Value } from './value.ts';
 import { checkCollation } from './write-commands.ts';
 
 /** Stages that mingo runs the way a real server does. */
-const STAGES = new Set([
-  '$match',
-  '$sort',
-  '$skip',
-  '$limit',
-  '$project',
-  '$addFields',
-  '$set',
-  '$unset',
-  '$group',
-  '$unwind',
-  '$count',
-  '$facet',
-  '$sortByCount',
-  '$replaceRoot',
-  '$replaceWith',
-  '$redact',
-  '$sample',
-  '$lookup',
-  '$unionWith',
-  '$documents',
-]);
-const SINGLE = new Set([
-  '$project',
-  '$addFields',
-  '$set',
-  '$unset',
-  '$unwind',
-  '$replaceRoot',
-  '$replaceWith',
-  '$redact',
-  '$match',
-]);
-const REFUSED = new Set([
-  '$out',
-  '$bucket',
-  '$bucketAuto',
-  '$setWindowFields',
-  '$densify',
-  '$fill',
-  '$merge',
-  '$graphLookup',
-  '$geoNear',
-  '$indexStats',
-  '$collStats',
-  '$planCacheStats',
-  '$search',
-  '$vectorSearch',
-  '$listSessions',
-  '$listSampledQueries',
-  '$currentOp',
-  '$listLocalSessions',
-]);
+const STAGES = new Set(
+  words(`$match $sort $skip $limit $project $addFields $set $unset $group $unwind $count $facet $sortByCount
+  $replaceRoot $replaceWith $redact $sample $lookup $unionWith $documents`),
+);
+const SINGLE = new Set(words(`$project $addFields $set $unset $unwind $replaceRoot $replaceWith $redact $match`));
+const REFUSED = new Set(
+  words(`$out $bucket $bucketAuto $setWindowFields $densify $fill $merge $graphLookup $geoNear $indexStats
+  $collStats $planCacheStats $search $vectorSearch $listSessions $listSampledQueries $currentOp
+  $listLocalSessions`),
+);
 
 /** The part of a pipeline that the query engine does itself. */
 export interface Leading {

@@ -2,6 +2,9 @@ import { fail } from './errors.ts';
 import { typeName } from './match-operators.ts';
 import { asNumber, Doc, truthy, type Value } from './value.ts';
 
+/** A list written as one text: fifty names fit into a few lines. */
+export const words = (text: string): string[] => text.split(/\s+/);
+
 /** Reads the typed fields of a command; a wrong type is an error (14), as on a real server. */
 export class Arguments {
   readonly body: Doc;
@@ -98,25 +101,8 @@ export class Arguments {
 }
 
 /** Fields that any command may carry. */
-const GENERIC = new Set([
-  '$db',
-  '$readPreference',
-  '$clusterTime',
-  '$audit',
-  '$client',
-  '$configServerState',
-  'lsid',
-  'txnNumber',
-  'autocommit',
-  'startTransaction',
-  'readConcern',
-  'writeConcern',
-  'maxTimeMS',
-  'comment',
-  'apiVersion',
-  'apiStrict',
-  'apiDeprecationErrors',
-  'help',
-  'maxTimeMSOpOnly',
-  'mayBypassWriteBlocking',
-]);
+const GENERIC = new Set(
+  words(`$db $readPreference $clusterTime $audit $client $configServerState lsid txnNumber autocommit
+  startTransaction readConcern writeConcern maxTimeMS comment apiVersion apiStrict apiDeprecationErrors
+  help maxTimeMSOpOnly mayBypassWriteBlocking`),
+);

@@ -1,4 +1,5 @@
 import { Binary } from 'bson';
+import { words } from './arguments.ts';
 import { Collection } from './collection.ts';
 import { type Commands, type Context, collectionOf } from './context.ts';
 import { fail } from './errors.ts';
@@ -11,20 +12,9 @@ import { checkCollation, writing } from './write-commands.ts';
 
 const CREATE_OPTIONS = ['validator', 'validationLevel', 'validationAction'];
 /** Kinds of collections this server does not have: refused, never half-done. */
-const UNSUPPORTED = [
-  'capped',
-  'size',
-  'max',
-  'timeseries',
-  'viewOn',
-  'pipeline',
-  'clusteredIndex',
-  'changeStreamPreAndPostImages',
-  'encryptedFields',
-  'expireAfterSeconds',
-  'storageEngine',
-  'indexOptionDefaults',
-];
+const UNSUPPORTED =
+  words(`capped size max timeseries viewOn pipeline clusteredIndex changeStreamPreAndPostImages encryptedFields
+  expireAfterSeconds storageEngine indexOptionDefaults`);
 
 export function checkNamespace(db: string, name: string): void {
   if (/[/\\. "$\0]/.test(db) || db.length === 0 || db.length > 63)

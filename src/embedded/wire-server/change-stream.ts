@@ -1,4 +1,5 @@
 import { Timestamp } from 'bson';
+import { words } from './arguments.ts';
 import { idKeyOf } from './collection.ts';
 import type { Context } from './context.ts';
 import type { CursorSource } from './cursors.ts';
@@ -11,16 +12,7 @@ import type { Services } from './server.ts';
 import { Doc, doc, Field, RawDoc, show, type Value } from './value.ts';
 
 /** Stages that may follow $changeStream. */
-const STAGES = new Set([
-  '$match',
-  '$project',
-  '$addFields',
-  '$set',
-  '$unset',
-  '$replaceRoot',
-  '$replaceWith',
-  '$redact',
-]);
+const STAGES = new Set(words(`$match $project $addFields $set $unset $replaceRoot $replaceWith $redact`));
 const OPTIONS = new Set([
   'fullDocument',
   'fullDocumentBeforeChange',
@@ -280,17 +272,6 @@ function decoded(event: Doc): Doc {
   );
 }
 
-const KNOWN_ELSEWHERE = new Set([
-  '$group',
-  '$sort',
-  '$limit',
-  '$skip',
-  '$unwind',
-  '$lookup',
-  '$facet',
-  '$count',
-  '$out',
-  '$merge',
-  '$bucket',
-  '$sample',
-]);
+const KNOWN_ELSEWHERE = new Set(
+  words(`$group $sort $limit $skip $unwind $lookup $facet $count $out $merge $bucket $sample`),
+);

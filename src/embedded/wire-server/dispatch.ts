@@ -1,5 +1,5 @@
 import { Binary, Timestamp } from 'bson';
-import { Arguments } from './arguments.ts';
+import { Arguments, words } from './arguments.ts';
 import { commands } from './commands.ts';
 import type { Connection } from './connection.ts';
 import type { Context } from './context.ts';
@@ -73,19 +73,10 @@ async function run(services: Services, context: Context): Promise<Doc> {
   return reply;
 }
 
-const WITHOUT_PRIMARY = new Set([
-  'hello',
-  'isMaster',
-  'ismaster',
-  'ping',
-  'buildInfo',
-  'replSetFreeze',
-  'configureFailPoint',
-  'endSessions',
-  'serverStatus',
-  'killCursors',
-  'replSetStepDown',
-]);
+const WITHOUT_PRIMARY = new Set(
+  words(`hello isMaster ismaster ping buildInfo replSetFreeze configureFailPoint endSessions serverStatus
+  killCursors replSetStepDown`),
+);
 
 function checkApiVersion(args: Arguments): void {
   const version = args.get('apiVersion');

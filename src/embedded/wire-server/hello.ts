@@ -9,7 +9,7 @@ import { equal } from './value-order.ts';
 import { encodeReply, MAX_MESSAGE_BYTES, type Request } from './wire.ts';
 
 export const SET_NAME = 'rs0';
-export const WIRE_VERSION = 21;
+const WIRE_VERSION = 21;
 
 /** What the server says of itself. A change wakes the monitors that wait for one. */
 export class Topology {

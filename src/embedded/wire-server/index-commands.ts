@@ -1,3 +1,4 @@
+import { words } from './arguments.ts';
 import { checkNamespace } from './catalog-commands.ts';
 import type { Collection, Index } from './collection.ts';
 import { type Commands, type Context, collectionOf } from './context.ts';
@@ -8,20 +9,10 @@ import { asNumber, Doc, doc, show, truthy, type Value } from './value.ts';
 import { equal } from './value-order.ts';
 import { writing } from './write-commands.ts';
 
-const SPEC_FIELDS = new Set([
-  'key',
-  'name',
-  'unique',
-  'sparse',
-  'partialFilterExpression',
-  'expireAfterSeconds',
-  'background',
-  'v',
-  'hidden',
-  'collation',
-  'ns',
-]);
-const PARTIAL_OPERATORS = new Set(['$eq', '$exists', '$gt', '$gte', '$lt', '$lte', '$type', '$and', '$or', '$in']);
+const SPEC_FIELDS = new Set(
+  words(`key name unique sparse partialFilterExpression expireAfterSeconds background v hidden collation ns`),
+);
+const PARTIAL_OPERATORS = new Set(words(`$eq $exists $gt $gte $lt $lte $type $and $or $in`));
 const MOST_INDEXES = 64;
 
 /** A spec as it is stored: checked, in MongoDB's order of fields. */

@@ -1,5 +1,5 @@
 import { aggregateCommand } from './aggregate.ts';
-import type { Arguments } from './arguments.ts';
+import { type Arguments, words } from './arguments.ts';
 import { type Commands, type Context, collectionOf, deadlineOf, variablesOf } from './context.ts';
 import type { CursorSource } from './cursors.ts';
 import { CommandError, fail } from './errors.ts';
@@ -211,28 +211,8 @@ async function distinct(context: Context): Promise<Doc> {
 
 export const readCommands: Commands = {
   find: {
-    fields: [
-      'filter',
-      'projection',
-      'sort',
-      'skip',
-      'limit',
-      'batchSize',
-      'singleBatch',
-      'hint',
-      'let',
-      'collation',
-      'noCursorTimeout',
-      'allowDiskUse',
-      'allowPartialResults',
-      'tailable',
-      'awaitData',
-      'returnKey',
-      'showRecordId',
-      'min',
-      'max',
-      'oplogReplay',
-    ],
+    fields: words(`filter projection sort skip limit batchSize singleBatch hint let collation noCursorTimeout
+      allowDiskUse allowPartialResults tailable awaitData returnKey showRecordId min max oplogReplay`),
     inTransaction: true,
     run: find,
   },
@@ -241,7 +221,7 @@ export const readCommands: Commands = {
   count: { fields: ['query', 'limit', 'skip', 'hint', 'collation', 'fields'], run: count },
   distinct: { fields: ['key', 'query', 'hint', 'collation'], inTransaction: true, run: distinct },
   aggregate: {
-    fields: ['pipeline', 'cursor', 'explain', 'allowDiskUse', 'hint', 'let', 'collation', 'bypassDocumentValidation'],
+    fields: words(`pipeline cursor explain allowDiskUse hint let collation bypassDocumentValidation`),
     inTransaction: true,
     run: aggregateCommand,
   },

@@ -1,4 +1,5 @@
 import { Timestamp } from 'bson';
+import { words } from './arguments.ts';
 import { fail } from './errors.ts';
 import { compileFilter, isOperatorDoc, type Node } from './match.ts';
 import { typeName } from './match-operators.ts';
@@ -19,18 +20,7 @@ export interface Update {
   apply(doc: Doc, context: UpdateContext): Doc;
 }
 
-const CREATING = new Set([
-  '$set',
-  '$setOnInsert',
-  '$inc',
-  '$mul',
-  '$min',
-  '$max',
-  '$currentDate',
-  '$push',
-  '$addToSet',
-  '$bit',
-]);
+const CREATING = new Set(words(`$set $setOnInsert $inc $mul $min $max $currentDate $push $addToSet $bit`));
 
 export function compileUpdate(update: Value, arrayFilters: Value | undefined): Update {
   if (Array.isArray(update)) return fail(115, 'updates by a pipeline are not supported by this server');

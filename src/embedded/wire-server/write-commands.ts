@@ -1,4 +1,4 @@
-import { Arguments } from './arguments.ts';
+import { Arguments, words } from './arguments.ts';
 import { checkNamespace } from './catalog-commands.ts';
 import type { Collection } from './collection.ts';
 import { type Commands, type Context, collectionOf, deadlineOf, variablesOf } from './context.ts';
@@ -121,7 +121,7 @@ function spill(context: Context, batch: WriteBatch): void {
   if (batch.ops.length >= MOST_OPS && !isRetryable(context)) context.services.store.frame(batch);
 }
 
-const UPDATE_FIELDS = new Set(['q', 'u', 'c', 'multi', 'upsert', 'arrayFilters', 'hint', 'collation']);
+const UPDATE_FIELDS = new Set(words(`q u c multi upsert arrayFilters hint collation`));
 const DELETE_FIELDS = new Set(['q', 'limit', 'hint', 'collation']);
 
 /** The fields of one statement of a bulk. */
@@ -239,20 +239,7 @@ async function remove(context: Context): Promise<Doc> {
 }
 
 const FIND_AND_MODIFY = {
-  fields: [
-    'query',
-    'sort',
-    'remove',
-    'update',
-    'new',
-    'fields',
-    'upsert',
-    'bypassDocumentValidation',
-    'arrayFilters',
-    'hint',
-    'let',
-    'collation',
-  ],
+  fields: words(`query sort remove update new fields upsert bypassDocumentValidation arrayFilters hint let collation`),
   writes: true,
   inTransaction: true,
   run: findAndModify,

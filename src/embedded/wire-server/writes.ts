@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { type Collection, docOf, idKeyOf, type Rec } from './collection.ts';
 import type { Context } from './context.ts';
-import { CommandError, fail } from './errors.ts';
+import { fail } from './errors.ts';
 import type { Node } from './match.ts';
 import { matched } from './paths.ts';
 import { Match } from './query.ts';
 import { clock } from './store.ts';
-import type { Transaction } from './transaction.ts';
+import { type Transaction, writeConflict } from './transaction.ts';
 import type { Update } from './update.ts';
 import { upsertBase } from './update-paths.ts';
 import { Doc, Field, Oid, type Value } from './value.ts';
@@ -42,11 +42,7 @@ export class DocumentWriter {
   }
 
   async #wait(holder: Transaction): Promise<void> {
-    if (this.#transaction)
-      throw new CommandError(
-        112,
-        'WriteConflict error: this operation conflicted with another operation. Please retry your operation or multi-document transaction.',
-      );
+    if (this.#transaction) throw writeConflict();
     await this.#context.services.store.waitFor(this.#batch, holder, this.#context.deadline);
   }
 
