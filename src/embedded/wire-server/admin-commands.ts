@@ -44,6 +44,7 @@ function serverStatus({ services }: Context): Doc {
     extra_info: { user_time_us: BigInt(user), system_time_us: BigInt(system) },
     mem: { bits: 64, resident: mb(memory.rss), virtual: mb(memory.rss), supported: true },
     metrics: { commands: services.metrics.commands, cursor: { open: { total: BigInt(services.cursors.size) } } },
+    waiting: { writers: services.store.waiting },
     transactions: { currentOpen: BigInt(services.store.openTransactions.size) },
     repl: { setName: SET_NAME, isWritablePrimary: services.topology.primary, me: services.topology.address },
     storageEngine: { name: 'journal', persistent: true },

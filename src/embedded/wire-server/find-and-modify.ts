@@ -72,6 +72,7 @@ async function modify(
     if (!match) {
       if (!change || !args.boolean('upsert')) return { value: null, n: 0 };
       const upserted = await writer.upsert(filter, change);
+      if (!upserted) continue;
       return { value: wantsNew ? upserted : null, n: 1, upserted };
     }
     if (!change) {

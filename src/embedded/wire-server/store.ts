@@ -27,6 +27,8 @@ export class Store {
   readonly sessions = new Sessions();
   readonly openTransactions = new Set<Transaction>();
   clusterTime = new Timestamp({ t: Math.floor(Date.now() / 1000), i: 1 });
+  /** Plain writers that wait for a transaction to end. */
+  waiting = 0;
   /** Where the last frame ends. */
   position = 0;
   readonly journal: Journal;
@@ -163,6 +165,7 @@ export class Store {
   async waitFor(batch: WriteBatch, transaction: Transaction, deadline: number): Promise<void> {
     this.frame(batch);
     this.leave();
+    this.waiting++;
     const left = deadline - performance.now();
     const timer = { id: undefined as NodeJS.Timeout | undefined };
     const timeout = new Promise<'late'>(resolve => {
@@ -170,6 +173,7 @@ export class Store {
     });
     const outcome = await Promise.race([transaction.done, timeout]);
     clearTimeout(timer.id);
+    this.waiting--;
     await this.enter();
     if (outcome === 'late') throw new CommandError(50, 'operation exceeded time limit');
   }

@@ -179,17 +179,13 @@ async function updateOne(
   const change = compileUpdate(args.get('u') ?? args.missing('u'), args.get('arrayFilters'));
   const multi = args.boolean('multi');
   if (multi && change.replacement) return fail(9, 'multi update is not supported for replacement-style update');
-  const query = new Query(collection, {
-    filter,
-    hint: args.get('hint'),
-    transaction: context.session?.transaction,
-    ...deadlineOf(context),
-    ...(multi ? {} : { limit: 1 }),
-  });
-  let matchedAny = false;
-  if (collection) {
-    const writer = new DocumentWriter(context, batch, collection);
-    for (const match of await query.all()) {
+  if (!collection) return;
+  const writer = new DocumentWriter(context, batch, collection);
+  const options = { filter, hint: args.get('hint'), transaction: context.session?.transaction, ...deadlineOf(context) };
+  for (;;) {
+    const matches = await new Query(collection, { ...options, limit: multi ? 0 : 1 }).all();
+    let matchedAny = false;
+    for (const match of matches) {
       const result = await writer.update(match, filter, change);
       matchedAny ||= result.matched;
       counts.n += Number(result.matched);
@@ -197,10 +193,14 @@ async function updateOne(
       spill(context, batch);
       await breathe();
     }
+    // What was found may be another's by now if this had to wait: then there may be a second one.
+    if (!multi && matches.length > 0 && !matchedAny) continue;
     if (matchedAny || !args.boolean('upsert')) return;
     const inserted = await writer.upsert(filter, change);
+    if (!inserted) continue;
     counts.n++;
     counts.upserted.push(doc({ index, _id: inserted.first?.value }));
+    return;
   }
 }
 

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { type Collection, docOf, idKeyOf, type Rec } from './collection.ts';
 import type { Context } from './context.ts';
-import { fail } from './errors.ts';
+import { CommandError, fail } from './errors.ts';
 import type { Node } from './match.ts';
 import { matched } from './paths.ts';
-import { Match } from './query.ts';
+import { Match, Query } from './query.ts';
 import { clock } from './store.ts';
 import { type Transaction, writeConflict } from './transaction.ts';
 import type { Update } from './update.ts';
@@ -146,18 +146,23 @@ export class DocumentWriter {
     return match.doc;
   }
 
-  /** Inserts what an update that matched nothing asks for. */
-  async upsert(filter: Node, update: Update): Promise<Doc> {
+  /**
+   * Inserts what an update that matched nothing asks for. undefined = while this waited for a transaction, another has
+   * inserted it: now there is something to update.
+   */
+  async upsert(filter: Node, update: Update): Promise<Doc | undefined> {
     const base = upsertBase(filter);
-    const start =
-      update.replacement && base.has('_id')
-        ? new Doc().set('_id', base.get('_id') as Value)
-        : update.replacement
-          ? new Doc()
-          : base;
+    const id = base.get('_id');
+    const start = !update.replacement ? base : id === undefined ? new Doc() : new Doc().set('_id', id);
     const document = withId(update.apply(start, { now: clock.now(), inserting: true, position: undefined }));
-    await this.insert(document);
-    return document;
+    try {
+      await this.insert(document);
+      return document;
+    } catch (error) {
+      const there = error instanceof CommandError && error.code === 11000 && !this.#transaction;
+      if (there && (await new Query(this.#collection, { filter }).one())) return undefined;
+      throw error;
+    }
   }
 }
 

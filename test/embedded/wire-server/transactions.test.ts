@@ -1,6 +1,7 @@
 import mongoose from 'mongoose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { WireServer } from '../../../src/embedded/wire-server/server.ts';
+import { waitFor } from '../../helpers/wait-for.ts';
 import { type Client, type Db, errorOf, rawClient, serverHere } from './harness.ts';
 
 const { Long, UUID } = mongoose.mongo;
@@ -76,6 +77,22 @@ describe('transactions', () => {
     expect((await errorOf(things.insertOne({ _id: 1 }, { session }))).code).toBe(11000);
     // The error ended the transaction: the plain insert goes through.
     await expect(plain).rejects.toThrow('expected an error');
+    await session.endSession();
+  });
+
+  it('let an upsert that waited update what the transaction has inserted', async () => {
+    const things = db.collection<{ _id: string; n: number }>('waited');
+    await things.createIndex({ n: 1 });
+    const session = client.startSession();
+    session.startTransaction();
+    await things.insertOne({ _id: 'a', n: 1 }, { session });
+    const plain = things.updateOne({ _id: 'a' }, { $inc: { n: 10 } }, { upsert: true });
+    await waitFor(async () => (await db.admin().command({ serverStatus: 1 })).waiting.writers > 0, {
+      what: 'the writer to wait',
+    });
+    await session.commitTransaction();
+    expect(await plain).toMatchObject({ matchedCount: 1, upsertedCount: 0 });
+    expect(await things.findOne({})).toEqual({ _id: 'a', n: 11 });
     await session.endSession();
   });
 
