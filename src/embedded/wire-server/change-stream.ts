@@ -9,7 +9,7 @@ import type { Event } from './event-log.ts';
 import { docToPlain, fromObject, runMingo } from './expression.ts';
 import { compileFilter } from './match.ts';
 import type { Services } from './server.ts';
-import { Doc, doc, Field, RawDoc, show, type Value } from './value.ts';
+import { asText, Doc, doc, Field, RawDoc, show, type Value } from './value.ts';
 
 /** Stages that may follow $changeStream. */
 const STAGES = new Set(words(`$match $project $addFields $set $unset $replaceRoot $replaceWith $redact`));
@@ -231,8 +231,8 @@ function checkOptions(stage: Doc): Doc {
   for (const { name } of options.fields)
     if (!OPTIONS.has(name)) fail(40415, `BSON field '$changeStream.${name}' is an unknown field.`);
   const full = options.get('fullDocument') ?? 'default';
-  if (!['"default"', '"updateLookup"', '"whenAvailable"', '"required"'].includes(show(full)))
-    fail(2, `Enumeration value '${show(full)}' for field '$changeStream.fullDocument' is not a valid value.`);
+  if (!['default', 'updateLookup', 'whenAvailable', 'required'].includes(asText(full)))
+    fail(2, `Enumeration value ${show(full)} for field '$changeStream.fullDocument' is not a valid value.`);
   if (full === 'whenAvailable' || full === 'required')
     fail(115, 'pre- and post-images are not supported by this server');
   const before = options.get('fullDocumentBeforeChange');

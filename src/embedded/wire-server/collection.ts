@@ -144,10 +144,6 @@ export class Collection {
     if (details) fail(121, 'Document failed validation', { errInfo: { failingDocumentId: doc.get('_id'), details } });
   }
 
-  get hasValidator(): boolean {
-    return this.#validator !== undefined;
-  }
-
   /** Throws 11000 for a unique key that another record has; returns a transaction that holds one, to wait for. */
   conflict(
     doc: Doc,

@@ -88,7 +88,7 @@ function checkApiVersion(args: Arguments): void {
 
 function errorReply(services: Services, context: Context, error: unknown): Doc {
   const known = error instanceof CommandError ? error : internal(error);
-  endBroken(context, known);
+  endBroken(context);
   const extra: Record<string, Plain> = known.extra;
   const reply = doc({ ok: 0, errmsg: known.message, code: known.code, codeName: codeName(known.code), ...extra });
   if (STATE_CHANGE_CODES.has(known.code)) reply.set('topologyVersion', services.topology.version);

@@ -1,5 +1,5 @@
 import type { CommandSpec, Commands, Context, SessionContext } from './context.ts';
-import { type CommandError, fail } from './errors.ts';
+import { fail } from './errors.ts';
 import { sessionKey } from './sessions.ts';
 import { Transaction } from './transaction.ts';
 import { asNumber, Doc, doc, type Value } from './value.ts';
@@ -41,8 +41,7 @@ function transactionOf({ services, args, name }: Context, key: string, number: b
   if (args.get('startTransaction') === true) {
     if (number === state.number) return fail(117, `Transaction ${number} has already been started on this session`);
     if (state.transaction) store.abort(state.transaction);
-    const level = args.optionalDoc('readConcern')?.get('level');
-    const transaction = new Transaction(key, number, level === 'majority' || level === 'snapshot');
+    const transaction = new Transaction(key, number);
     const timer = setTimeout(() => state.transaction === transaction && store.endTransaction(transaction), LIFETIME_MS);
     timer.unref();
     void transaction.done.then(() => clearTimeout(timer));
@@ -62,7 +61,7 @@ function transactionOf({ services, args, name }: Context, key: string, number: b
 }
 
 /** Any error inside a transaction ends it. */
-export function endBroken({ services, session, name, args }: Context, _error: CommandError): void {
+export function endBroken({ services, session, name, args }: Context): void {
   const lsid = args.get('lsid');
   if (args.get('autocommit') !== false || !(lsid instanceof Doc) || name === 'commitTransaction') return;
   const { store } = services;

@@ -17,7 +17,6 @@ export interface OwnWrite {
 export class Transaction {
   readonly key: string;
   readonly number: bigint;
-  readonly startedAt = performance.now();
   readonly own = new Map<Collection, Map<string, OwnWrite>>();
   /** What others replaced since this transaction began: the version it must go on seeing (null = was not there). */
   readonly before = new Map<Collection, Map<string, string | null>>();
@@ -25,12 +24,10 @@ export class Transaction {
   readonly made = new Set<Collection>();
   readonly done: Promise<void>;
   readonly finish: () => void;
-  readonly majority: boolean;
 
-  constructor(key: string, number: bigint, majority: boolean) {
+  constructor(key: string, number: bigint) {
     this.key = key;
     this.number = number;
-    this.majority = majority;
     const { promise, resolve } = withResolvers();
     this.done = promise;
     this.finish = resolve;

@@ -85,15 +85,14 @@ async function breathe(): Promise<void> {
   lastBreath = performance.now();
 }
 
-function checkBulk(list: Doc[], what: string): void {
+function checkBulk(list: Doc[]): void {
   if (list.length === 0 || list.length > 100_000)
     fail(16, `Write batch sizes must be between 1 and 100000. Got ${list.length} operations.`);
-  void what;
 }
 
 async function insert(context: Context): Promise<Doc> {
   const documents = context.args.docs('documents');
-  checkBulk(documents, 'documents');
+  checkBulk(documents);
   return writing(context, async batch => {
     const writer = new DocumentWriter(context, batch, targetCollection(context, batch));
     let n = 0;
@@ -147,7 +146,7 @@ interface UpdateCounts {
 
 async function update(context: Context): Promise<Doc> {
   const list = context.args.docs('updates');
-  checkBulk(list, 'updates');
+  checkBulk(list);
   const parsed = list.map(statement => statementOf(statement, 'update.updates', UPDATE_FIELDS));
   if (isRetryable(context) && parsed.some(args => args.boolean('multi')))
     return fail(72, 'Cannot use (or request) retryable writes with multi=true');
@@ -206,7 +205,7 @@ async function updateOne(
 
 async function remove(context: Context): Promise<Doc> {
   const list = context.args.docs('deletes');
-  checkBulk(list, 'deletes');
+  checkBulk(list);
   const parsed = list.map(statement => statementOf(statement, 'delete.deletes', DELETE_FIELDS));
   if (isRetryable(context) && parsed.some(args => asNumber(args.get('limit')) === 0))
     return fail(72, 'Cannot use (or request) retryable writes with limit=0');

@@ -1,14 +1,14 @@
 import type { CommandSpec, Context } from './context.ts';
 import { codeName, fail } from './errors.ts';
-import { asNumber, type Doc, doc, show, truthy } from './value.ts';
+import { asNumber, asText, type Doc, doc, show, truthy } from './value.ts';
 
-const READ_LEVELS = new Set(['"local"', '"available"', '"majority"', '"linearizable"', '"snapshot"']);
+const READ_LEVELS = new Set(['local', 'available', 'majority', 'linearizable', 'snapshot']);
 
 /** Refuses read and write concerns where a real server does. */
 export function checkConcerns({ args, name, session }: Context, spec: CommandSpec): void {
   const read = args.optionalDoc('readConcern');
   const level = read?.get('level');
-  if (level !== undefined && !READ_LEVELS.has(show(level)))
+  if (level !== undefined && !READ_LEVELS.has(asText(level)))
     fail(9, `Enumeration value ${show(level)} for field 'readConcern.level' is not a valid value.`);
   const write = args.optionalDoc('writeConcern');
   const ends = name === 'commitTransaction' || name === 'abortTransaction';
@@ -17,15 +17,13 @@ export function checkConcerns({ args, name, session }: Context, spec: CommandSpe
     if (read && args.get('startTransaction') === undefined)
       fail(72, 'Only the first command in a transaction may specify a readConcern');
     if (level !== undefined && level !== 'local' && level !== 'majority' && level !== 'snapshot')
-      fail(
-        72,
-        "The readConcern level must be either 'local' (default), 'majority' or 'snapshot' in order to run in a transaction",
-      );
+      fail(72, "The readConcern level must be 'local' (default), 'majority' or 'snapshot' in a transaction");
     return;
   }
   if (write && !spec.writes && !ends && name !== 'aggregate') fail(72, `Command ${name} does not support writeConcern`);
-  if (level === 'snapshot' && !session?.transaction && name !== 'find' && name !== 'aggregate' && name !== 'distinct')
-    fail(72, 'snapshot read concern is not supported here');
+  // Outside a transaction such a read is served like a local one: what it sees may be of several moments.
+  if (level === 'snapshot' && !['find', 'aggregate', 'distinct'].includes(name))
+    fail(72, `Command ${name} does not support read concern snapshot`);
 }
 
 /**
