@@ -154,6 +154,17 @@ describe('I4: failures are counted', () => {
     expect(judged(draft => Object.assign(job(draft, 'a'), { timeoutMs: 50, failures: 1 })).broken).toEqual([]);
   });
 
+  it('gives an answer a second to reach its worker, but only where the ledger speaks of a timeout', () => {
+    const timedOut = (timeoutMs: number) => (draft: Draft) => {
+      Object.assign(job(draft, 'b'), { timeoutMs });
+      job(draft, 'b').history[3]!.reason = 'timeout';
+      runOf(draft, 'b1').end!.outcome = 'ok';
+    };
+    expect(judged(timedOut(1_000)).broken).toEqual([]);
+    expect(judged(timedOut(5_000)).broken).toEqual(['I4']);
+    expect(judged(draft => (runOf(draft, 'b1').end!.outcome = 'ok')).broken).toEqual(['I4']);
+  });
+
   it('does not count what was handed back or given up', () => {
     const { broken } = judged(draft => {
       const handedBack = job(draft, 'b');

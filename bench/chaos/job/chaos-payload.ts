@@ -4,7 +4,7 @@ import { z } from 'zod';
  * What one attempt of a chaos job does. `overstay` works until well after its timeout; `fail-for-good` throws an error that
  * no other attempt may follow.
  */
-export const ACTS = ['ok', 'fail', 'fail-for-good', 'overstay'] as const;
+const ACTS = ['ok', 'fail', 'fail-for-good', 'overstay'] as const;
 export type Act = (typeof ACTS)[number];
 
 /** The payload is the whole plan of the job, so that its behaviour depends on nothing but the job itself. */

@@ -5,7 +5,7 @@ import { openRuns } from './chaos-process.ts';
 import type { Fleet } from './fleet.ts';
 
 /** What faults act on, and where they leave their records. */
-export interface FaultScene {
+interface FaultScene {
   fleet: Fleet;
   random: Random;
   log: FaultRecord[];
