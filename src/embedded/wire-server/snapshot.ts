@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { readFrames, syncFolder, writeFrame } from './journal.ts';
 import { replayFrame } from './recovery.ts';
@@ -29,19 +29,28 @@ export class DataFolder {
 
   /** Reads everything into the store; returns where the last journal's last whole frame ends. */
   recover(store: Store): number {
+    const names = readdirSync(this.#folder);
+    // A snapshot that a crash left unfinished.
+    for (const name of names) if (name.endsWith('.new')) unlinkSync(path.join(this.#folder, name));
     const numbers = (kind: string) =>
-      readdirSync(this.#folder).flatMap(name => {
+      names.flatMap(name => {
         const found = new RegExp(`^${kind}-(\\d+)\\.log$`).exec(name);
         return found ? [Number(found[1])] : [];
       });
     const first = Math.max(1, ...numbers('snapshot'));
     this.generation = Math.max(first, ...numbers('journal'));
-    const replay = (payload: Buffer) => replayFrame(store, payload);
-    if (existsSync(this.path('snapshot', first))) readFrames(this.path('snapshot', first), replay);
+    this.#read(store, this.path('snapshot', first), false);
     let end = 0;
-    for (let n = first; n <= this.generation; n++) {
-      end = existsSync(this.path('journal', n)) ? readFrames(this.path('journal', n), replay) : 0;
-    }
+    for (let n = first; n <= this.generation; n++)
+      end = this.#read(store, this.path('journal', n), n === this.generation);
+    return end;
+  }
+
+  /** Only the newest journal may end in a torn frame; anywhere else that is damage, and going on would lose what follows. */
+  #read(store: Store, file: string, mayBeTorn: boolean): number {
+    if (!existsSync(file)) return 0;
+    const end = readFrames(file, payload => replayFrame(store, payload));
+    if (!mayBeTorn && end < statSync(file).size) throw new Error(`${file} is damaged at byte ${end}`);
     return end;
   }
 

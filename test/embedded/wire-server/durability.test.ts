@@ -147,6 +147,12 @@ describe('the journal', () => {
     await things.updateMany({}, { $inc: { n: 1 } });
     await server.stop();
     expect(readdirSync(dataDir)).not.toContain(JOURNAL);
+    const snapshot = readdirSync(dataDir).find(name => name.startsWith('snapshot-')) as string;
+    const damaged = scratch();
+    const bytes = readFileSync(join(dataDir, snapshot));
+    bytes.writeUInt8(bytes.readUInt8(500) ^ 1, 500);
+    writeFileSync(join(damaged, snapshot), bytes);
+    await expect(startHere({ dataDir: damaged })).rejects.toThrow(/damaged/);
     const again = await startHere({ dataDir });
     const after = (await connect(again.uri)).db('test');
     expect(await after.collection('things').countDocuments({ n: 61 })).toBe(20);
