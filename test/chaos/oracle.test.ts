@@ -248,9 +248,16 @@ describe('I6: extra runs are few, and each has its reason', () => {
     expect(judged(draft => (draft.concurrency = 1)).broken).toEqual([]);
   });
 
+  it('forgives the child of a killed worker that begins its run a moment later', () => {
+    const { broken } = judged(draft => {
+      draft.faults = draft.faults.map(fault => (fault.kind === 'kill' ? { ...fault, at: 990 } : fault));
+    });
+    expect(broken).toEqual([]);
+  });
+
   it('takes no kill before the run for its reason', () => {
     const { broken } = judged(draft => {
-      draft.faults = draft.faults.map(fault => (fault.kind === 'kill' ? { ...fault, at: 900 } : fault));
+      draft.faults = draft.faults.map(fault => (fault.kind === 'kill' ? { ...fault, at: -100 } : fault));
     });
     expect(broken).toEqual(['I6']);
   });

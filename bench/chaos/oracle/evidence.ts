@@ -133,11 +133,15 @@ export function outcomeOf(job: LedgerJob | undefined, runKey: string): LedgerHis
   return job?.history.find(entry => entry.runKey === runKey && OUTCOMES.has(entry.via));
 }
 
-/** When the worker of a run was killed after the run began; undefined when it was not. */
-export function killOf(casebook: Evidence, run: RunRecord): number | undefined {
-  return casebook.faults.find(
-    fault => fault.kind === 'kill' && fault.worker === run.worker && fault.at >= run.startedAt,
-  )?.at;
+/** The child of an isolated run outlives its killed worker by a moment, and may begin its run in it. */
+const CHILD_AFTER_KILL_MS = 1_000;
+
+/** When a kill of its worker ended the run, at its start at the earliest; undefined when none did. */
+export function killOf({ faults }: Evidence, { worker, startedAt }: RunRecord): number | undefined {
+  const kill = faults.find(
+    fault => fault.kind === 'kill' && fault.worker === worker && fault.at + CHILD_AFTER_KILL_MS >= startedAt,
+  );
+  return kill && Math.max(kill.at, startedAt);
 }
 
 /** The end of a run at the latest, as far as evidence goes: its own line, else the end of its process. */
