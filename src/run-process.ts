@@ -33,9 +33,10 @@ export async function runProcess(options: {
     await runChild({ config, registry: options.registry, logger });
     return exit(EXIT.ok);
   }
+  const starting = start(config, options.registry, logger);
+  superviseProcess(starting, logger);
   try {
-    const running = await start(config, options.registry, logger);
-    superviseProcess(running, logger);
+    await starting;
   } catch (error) {
     logger.fatal({ error: messageOf(error) }, 'start failed');
     exit(EXIT.failed);
@@ -73,17 +74,22 @@ async function start(config: Config, registry: JobRegistry, logger: Logger): Pro
   };
 }
 
-/** Signals stop gracefully, once; more of them change nothing. What nobody caught is logged once and ends the process. */
-function superviseProcess(running: Running, logger: Logger): void {
+/**
+ * Signals stop gracefully, once; more of them change nothing, and one that comes early waits for the start to be over. What
+ * nobody caught is logged once and ends the process.
+ */
+function superviseProcess(starting: Promise<Running>, logger: Logger): void {
   let ending = false;
   const end = async (code: number | null, why: object, message: string): Promise<void> => {
     if (ending) return;
     ending = true;
     logger[code === null ? 'info' : 'fatal'](why, message);
-    const stopped = await running.stop().catch(error => {
-      logger.error({ error: messageOf(error) }, 'stop failed');
-      return EXIT.failed;
-    });
+    const stopped = await starting
+      .then(running => running.stop())
+      .catch(error => {
+        logger.error({ error: messageOf(error) }, 'stop failed');
+        return EXIT.failed;
+      });
     exit(code ?? stopped);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -97,7 +103,10 @@ function superviseProcess(running: Running, logger: Logger): void {
       exit(EXIT.failed);
     });
   }
-  void running.broken.then(reason => end(EXIT.failed, { reason }, 'this worker cannot go on'));
+  starting
+    .then(async running => end(EXIT.failed, { reason: await running.broken }, 'this worker cannot go on'))
+    // A start that failed is told where it was awaited.
+    .catch(() => undefined);
 }
 
 function stackOf(error: unknown): string | undefined {

@@ -112,6 +112,33 @@ describe('a job that somebody inserts', () => {
   });
 });
 
+describe('suspects of a crash', () => {
+  it('run in children, wait outside the slots for them, and spend nothing', async () => {
+    const suspects = await stories.insertMany(
+      'story:wait',
+      Array.from({ length: 6 }, () => ({ ms: 50 })),
+      {
+        crashes: 2,
+        maxRetries: 0,
+      },
+    );
+    const others = await stories.insertMany(
+      'story:wait',
+      Array.from({ length: 20 }, () => ({ ms: 20 })),
+    );
+    for (const job of await stories.reachAll([...suspects, ...others], 45_000)) {
+      expect(job.status).toBe('completed');
+      expect(job.failures ?? 0).toBe(0);
+    }
+    const jobs = await stories.jobs.find({ _id: { $in: suspects } }).toArray();
+    expect(jobs.every(job => job.crashes === 2)).toBe(true);
+    expect(jobs.some(job => job.history!.some(entry => entry.via === 'T9'))).toBe(true);
+    const pids = new Set(suspects.flatMap(id => stories.audit(id).map(line => line.pid)));
+    expect(pids.has(worker.pid)).toBe(false);
+    expect(pids.size).toBe(6);
+  });
+});
+
 describe('two workers', () => {
   it('share the work, and every job runs once', async () => {
     const second = await stories.startWorker();

@@ -132,7 +132,7 @@ export const TRANSITIONS: Readonly<Record<TransitionId, Transition>> = {
     by: 'worker',
     fence: ['runKey', 'cancelRequestedAt'],
     concern: 'one',
-    meaning: 'handed back at the drain deadline',
+    meaning: 'handed back: drain deadline, or no child can start for a suspect now',
   },
   T10: {
     from: ['processing'],

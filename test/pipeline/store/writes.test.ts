@@ -1,5 +1,7 @@
 import { mongo } from 'mongoose';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { JobEvents } from '../../../src/pipeline/record/job-events.ts';
+import { StartGateGroup } from '../../../src/pipeline/run/start-gate-group.ts';
 import { type BadDocument, JobBatchRepository } from '../../../src/pipeline/store/job-batch-repository.ts';
 import type { ClaimedJob, JobDocument, JobStatus } from '../../../src/pipeline/store/job-document.ts';
 import {
@@ -158,6 +160,29 @@ describe('start gate', () => {
     await context.jobs.updateOne({ _id: broken.id }, { $set: { runs: 'x' as unknown as number } });
     const passed = await openStartGate(context, [broken, good], newRunKey());
     expect(passed.map(job => job !== null)).toEqual([false, true]);
+  });
+});
+
+describe('the gate of a process that was stopped meanwhile', () => {
+  it('asks once more when the answer is older than the lease, and starts nothing that was taken back', async () => {
+    await insert();
+    const ticket = await claimOne();
+    let calls = 0;
+    const stopped: StoreContext = {
+      ...context,
+      lease: { ...context.lease, leaseMs: 0 },
+      bounded: async work => {
+        const answer = await work;
+        calls += 1;
+        // Between the answer of the first find and its arrival the run is rescued.
+        if (calls === 2) await rescueRun(other, await suspect(ticket.id));
+        return answer;
+      },
+    };
+    const gate = new StartGateGroup(stopped, new JobEvents());
+    expect(await gate.pass(ticket)).toBeNull();
+    expect(calls).toBe(4);
+    expect(await read(ticket.id)).toMatchObject({ status: 'pending', crashes: 1 });
   });
 });
 
