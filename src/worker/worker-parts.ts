@@ -16,6 +16,7 @@ import { ForeignInserts } from '../pipeline/store/foreign-inserts.ts';
 import { JobBatchRepository } from '../pipeline/store/job-batch-repository.ts';
 import { LanePauses } from '../pipeline/store/lane-pauses.ts';
 import { OutcomeCounters } from '../pipeline/store/outcome-counters.ts';
+import { markIsolated } from '../pipeline/store/run-leases.ts';
 import { createStoreContext } from '../pipeline/store/store-context.ts';
 import { messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -109,6 +110,7 @@ function composeRun(base: Base, { config, logger, ledger, hooks }: WorkerOptions
       runs,
       recorder,
       events,
+      markIsolated: run => markIsolated(context, run),
       now: () => context.clock.now(),
     }),
   };

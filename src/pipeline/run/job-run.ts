@@ -4,7 +4,7 @@ import type { JobServices } from '../../jobs/job-context.ts';
 import type { RetryPolicy } from '../../platform/backoff.ts';
 import type { JobEventBase, JobEvents } from '../record/job-events.ts';
 import type { Recorder } from '../record/recorder.ts';
-import type { JobDocument } from '../store/job-document.ts';
+import type { JobDocument, RunRef } from '../store/job-document.ts';
 import { ISOLATE_AFTER_CRASHES } from '../store/recovery-store.ts';
 import { type Outcome, type Recorded, runOf } from '../store/run-outcomes.ts';
 import { type ActiveRun, type ActiveRuns, takeNotes } from './active-runs.ts';
@@ -22,6 +22,8 @@ export interface JobRunOptions {
   runs: ActiveRuns;
   recorder: Recorder;
   events: JobEvents;
+  /** Tells the ledger that a child has the job. */
+  markIsolated: (run: RunRef) => Promise<void>;
   /** MongoDB's clock. */
   now: () => Date;
 }
@@ -116,12 +118,18 @@ export class JobRunner {
         heapMb: childHeapMb,
         starts: this.#childStarts,
       });
+      void handler.begun.then(() => this.#markIsolated(ref));
       const execution = supervise({ timeoutMs, signal, ...handler });
       return { job, ref, attempt, isolated, execution, notes };
     }
     const ctx = createHandlerContext({ job, ...facts, signal: signal.signal, services, notes: sink });
     const execution = supervise({ timeoutMs, signal, answer: callHandler(definition, job.payload, ctx) });
     return { job, ref, attempt, isolated, execution, notes };
+  }
+
+  async #markIsolated(ref: RunRef): Promise<void> {
+    const { markIsolated, events } = this.#options;
+    await markIsolated(ref).catch(error => events.emit('fault', { component: 'runner', error }));
   }
 
   /** A timed-out, lost or drained handler that ignores its signal is counted until it ends; its slot is free already. */

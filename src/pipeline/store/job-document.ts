@@ -84,6 +84,8 @@ export interface JobDocument {
   beatAt?: Date;
   leaseMs?: number;
   suspectAt?: Date;
+  /** Since when the job is in the hands of a child process of its own; of this run only. */
+  isolatedAt?: Date;
   cancelRequestedAt?: Date;
 
   progress?: unknown;

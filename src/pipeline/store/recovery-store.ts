@@ -16,6 +16,7 @@ export type ExpiredLease = Pick<
   | 'runKey'
   | 'owner'
   | 'suspectAt'
+  | 'isolatedAt'
   | 'retry'
   | 'failures'
   | 'crashes'
@@ -41,6 +42,7 @@ const PROJECTION = {
   beatAt: 1,
   leaseMs: 1,
   suspectAt: 1,
+  isolatedAt: 1,
   retry: 1,
   failures: 1,
   crashes: 1,
@@ -159,25 +161,32 @@ export async function rescueRun(context: StoreContext, job: ExpiredLease): Promi
 }
 
 function rescueChange(context: StoreContext, job: ExpiredLease): Omit<StatusChange, 'via' | 'from'> {
-  const crashes = job.crashes ?? 0;
-  const isolated = crashes >= ISOLATE_AFTER_CRASHES;
-  const rescues = (job.isolatedRescues ?? 0) + 1;
   const now = context.clock.now();
-  if (isolated && rescues >= ISOLATED_RESCUES_LIMIT) {
+  const counted = whatCounts(job);
+  const rescues = (job.isolatedRescues ?? 0) + 1;
+  if (counted === 'isolatedRescues' && rescues >= ISOLATED_RESCUES_LIMIT) {
     const message = `its worker vanished ${rescues} times while it ran in a child of its own`;
     const error: JobError = { name: 'poison', message, attempt: (job.failures ?? 0) + 1, retryable: false, at: now };
     return { to: 'failed', inc: { isolatedRescues: 1 }, error, end: true, reason: 'poison' };
   }
   const policy = job.retry ?? { strategy: 'exponential', delayMs: 1_000 };
-  const waitMs = crashes === 0 ? 0 : backoffMs({ ...policy, jitter: policy.jitter || 0.3 }, crashes);
+  const crashes = job.crashes ?? 0;
+  const isFirst = crashes === 0 || counted === null;
+  const waitMs = isFirst ? 0 : backoffMs({ ...policy, jitter: policy.jitter || 0.3 }, crashes);
   return {
     to: 'pending',
     set: { runAt: new Date(now.getTime() + waitMs) },
     // The run key stays: a worker that was only slow may still record its success (T5s) or go on (T4s).
-    inc: isolated ? { isolatedRescues: 1 } : { crashes: 1 },
+    inc: counted ? { [counted]: 1 } : {},
     dropLease: true,
     reason: 'worker vanished',
   };
+}
+
+/** What a rescue counts against the job: nothing when its child had not begun, because then it cannot be what ended the worker. */
+function whatCounts(job: ExpiredLease): 'crashes' | 'isolatedRescues' | null {
+  if ((job.crashes ?? 0) < ISOLATE_AFTER_CRASHES) return 'crashes';
+  return job.isolatedAt ? 'isolatedRescues' : null;
 }
 
 /** T11: jobs that did not start in time. Answers the tenants of those that failed now. */

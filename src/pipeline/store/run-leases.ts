@@ -34,6 +34,18 @@ export async function beat(context: StoreContext, runs: readonly RunRef[]): Prom
   );
 }
 
+/** A child has the job now: only from here on does a vanished worker count against an isolated run. */
+export async function markIsolated(context: StoreContext, run: RunRef): Promise<void> {
+  await context.bounded(
+    context.jobs.updateOne(
+      { _id: run.id, status: 'processing', runKey: run.runKey },
+      { $currentDate: { isolatedAt: true } },
+      { writeConcern: WRITE_CONCERNS.one! },
+    ),
+    'mark isolated',
+  );
+}
+
 /** T4s: the sweeper gave this run up too early and nobody has claimed the job since. */
 async function resume(context: StoreContext, run: RunRef): Promise<boolean> {
   const update = statusChange(context, {

@@ -28,7 +28,7 @@ export async function openStartGate(
     set: { runKey, owner: processId, leaseMs: lease.leaseMs },
     inc: { runs: 1 },
     currentDate: ['beatAt', 'startedAt'],
-    unset: ['suspectAt'],
+    unset: ['suspectAt', 'isolatedAt'],
   });
   const ids = tickets.map(ticket => ticket.id);
   const options = { writeConcern: WRITE_CONCERNS.majority! };

@@ -8,7 +8,7 @@ const HISTORY_KEPT = 50;
 const ERRORS_KEPT = 10;
 
 /** Fields of a lease: who holds a claimed or running job, and since when. */
-const LEASE_FIELDS = ['token', 'owner', 'beatAt', 'leaseMs', 'suspectAt'] as const;
+const LEASE_FIELDS = ['token', 'owner', 'beatAt', 'leaseMs', 'suspectAt', 'isolatedAt'] as const;
 type Field = keyof JobDocument;
 
 export interface StatusChange {

@@ -14,7 +14,7 @@ import {
   rescueRun,
   writeQueued,
 } from '../../../src/pipeline/store/recovery-store.ts';
-import { beat } from '../../../src/pipeline/store/run-leases.ts';
+import { beat, markIsolated } from '../../../src/pipeline/store/run-leases.ts';
 import { writeNotes } from '../../../src/pipeline/store/run-notes.ts';
 import { type Outcome, outcomeWrite, type RunEnd, writeOutcomes } from '../../../src/pipeline/store/run-outcomes.ts';
 import { newRunKey, openStartGate } from '../../../src/pipeline/store/start-gate.ts';
@@ -325,8 +325,17 @@ describe('recovery', () => {
 
   it('S2 gives an isolated run up after ten rescues', async () => {
     const job = await start({ crashes: 2, isolatedRescues: 9 });
+    await markIsolated(context, { id: job._id, runKey: job.runKey! });
     expect(await rescueRun(other, await suspect(job._id))).toMatchObject({ to: 'failed' });
     expect(await read(job._id)).toMatchObject({ crashes: 2, isolatedRescues: 10, errors: [{ name: 'poison' }] });
+  });
+
+  it('S2 counts nothing against a suspect whose child had not begun', async () => {
+    const job = await start({ crashes: 2, isolatedRescues: 9 });
+    expect(await rescueRun(other, await suspect(job._id))).toMatchObject({ to: 'pending' });
+    const back = await read(job._id);
+    expect(back).toMatchObject({ crashes: 2, isolatedRescues: 9 });
+    expect(back.runAt.getTime()).toBeLessThanOrEqual(Date.now() + 100);
   });
 
   it('T11 fails what did not start in time, pending or queued, and nothing else', async () => {
