@@ -1,4 +1,4 @@
-import type { mongo } from 'mongoose';
+import { mongo } from 'mongoose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { JOB_INDEXES, migrate } from '../../src/pipeline/store/migrate.ts';
 import { createStoreContext } from '../../src/pipeline/store/store-context.ts';
@@ -49,6 +49,22 @@ describe('the indexes', () => {
   it('stand as they are written down', async () => {
     const found = await database.db.collection('jobs').indexes();
     expect(new Set(found.map(index => index.name))).toEqual(new Set(['_id_', ...JOB_INDEXES.map(index => index.name)]));
+  });
+
+  it('a foreign insert whose id the engine could not carry is refused', async () => {
+    const job = {
+      type: 'a:b',
+      queue: 'x',
+      status: 'pending',
+      runAt: new Date(),
+      priority: 5,
+      tenant: 't',
+      payload: {},
+    };
+    const jobs = database.db.collection<{ _id: unknown }>('jobs');
+    await expect(jobs.insertOne({ _id: 'my-own-id', ...job })).rejects.toMatchObject({ code: 121 });
+    await expect(jobs.insertOne({ _id: new mongo.ObjectId(), ...job })).resolves.toMatchObject({ acknowledged: true });
+    await jobs.deleteMany({ queue: 'x' });
   });
 
   it('a malformed foreign insert is refused', async () => {

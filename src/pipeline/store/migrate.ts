@@ -40,6 +40,8 @@ const JOB_VALIDATOR = {
     bsonType: 'object',
     required: ['type', 'queue', 'status', 'runAt', 'priority', 'tenant', 'payload'],
     properties: {
+      // Ids travel through the engine as 24 hexadecimal digits; another kind would stop its lane.
+      _id: { bsonType: 'objectId' },
       type: { bsonType: 'string' },
       queue: { bsonType: 'string' },
       tenant: { bsonType: 'string' },
@@ -47,6 +49,7 @@ const JOB_VALIDATOR = {
       runAt: { bsonType: 'date' },
       startBy: { bsonType: 'date' },
       priority: { bsonType: ['int', 'long', 'double'] },
+      version: { bsonType: ['int', 'long', 'double'] },
       maxRetries: { bsonType: ['int', 'long', 'double'] },
       timeoutMs: { bsonType: ['int', 'long', 'double'] },
       retry: { bsonType: 'object' },
