@@ -1,6 +1,6 @@
 import { Binary, BSONRegExp, Code, Decimal128, Double, MaxKey, MinKey, Timestamp } from 'bson';
 import { fail } from './errors.ts';
-import { asNumber, Doc, Oid, show, truthy, type Value } from './value.ts';
+import { asNumber, Doc, Oid, show, type Value } from './value.ts';
 import { compare, equal, keyOf, ORDER, textOf, typeOrder } from './value-order.ts';
 
 interface Predicate {
@@ -19,7 +19,8 @@ export const fieldPredicates: Record<string, (operand: Value) => Predicate> = {
   lt: operand => ordering(operand, c => c < 0, false),
   lte: operand => ordering(operand, c => c <= 0, true),
   in: operand => ({ test: membership(operand) }),
-  exists: operand => ({ test: value => (value !== undefined) === truthy(operand), whole: true }),
+  // Without it ($exists: false) is the negation.
+  exists: () => ({ test: value => value !== undefined, whole: true }),
   type: operand => ({ test: typeTest(operand) }),
   size: sizeTest,
   mod: modTest,

@@ -4,7 +4,7 @@ import { compileExpression } from './expression.ts';
 import { compileSchema } from './json-schema.ts';
 import { fieldPredicates } from './match-operators.ts';
 import { matched, splitPath, visit } from './paths.ts';
-import { Doc, type Value } from './value.ts';
+import { Doc, truthy, type Value } from './value.ts';
 
 /** A compiled predicate. The planner reads its shape, `test` decides. */
 export interface Node {
@@ -122,6 +122,10 @@ function compileOperators(path: string, operators: Doc, options: FilterOptions):
       case '$ne':
         if (value instanceof BSONRegExp) return fail(2, "Can't have regex as arg to $ne.");
         return [negation(fieldNode(path, 'eq', value))];
+      case '$exists': {
+        const there = fieldNode(path, 'exists', true);
+        return [truthy(value) ? there : negation(there)];
+      }
       case '$nin':
         return [negation(fieldNode(path, 'in', value))];
       case '$not':

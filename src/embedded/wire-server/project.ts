@@ -126,5 +126,9 @@ function within(
   const tree = node as Tree;
   if (value instanceof Doc) return go(value, tree, root);
   if (!Array.isArray(value)) return undefined;
-  return value.flatMap(item => within(item, tree, root, go) ?? (go === exclude ? [item] : [])) as Value[];
+  return value.flatMap(item => {
+    const inner = within(item, tree, root, go) ?? (go === exclude ? item : undefined);
+    // In a list of its own: an array within an array stays one.
+    return inner === undefined ? [] : [inner];
+  });
 }

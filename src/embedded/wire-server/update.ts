@@ -48,6 +48,7 @@ export function compileUpdate(update: Value, arrayFilters: Value | undefined): U
 function applySteps(doc: Doc, steps: Step[], context: UpdateContext, filters: Map<string, Node>): Doc {
   let result: Doc | undefined;
   for (const step of steps) {
+    if (step.onlyOnInsert && !context.inserting) continue;
     let before = result ?? doc;
     let now = step;
     if (step.source) {
@@ -141,7 +142,8 @@ function compileOperator(name: string, operand: Value): Step[] {
   return operand.fields.flatMap(({ name: path, value }): Step[] => {
     const parts = checkPath(path);
     if (name === '$rename') return renameSteps(path, parts, value);
-    return [{ path, parts, change: make(value, path), creates: CREATING.has(name) }];
+    const onlyOnInsert = name === '$setOnInsert';
+    return [{ path, parts, change: make(value, path), creates: CREATING.has(name), onlyOnInsert }];
   });
 }
 
@@ -160,7 +162,7 @@ function checkPath(path: string): string[] {
 
 const operators: Record<string, (operand: Value, path: string) => Change> = {
   $set: operand => () => operand,
-  $setOnInsert: operand => (_old, context) => (context.inserting ? operand : KEEP),
+  $setOnInsert: operand => () => operand,
   $unset: () => old => (old === undefined ? KEEP : undefined),
   $inc: (operand, path) => arithmetic('$inc', operand, path),
   $mul: (operand, path) => arithmetic('$mul', operand, path),
