@@ -80,7 +80,7 @@ export class WireClient {
 }
 
 function messageOf(command: Document, id: number): Buffer {
-  const payload = Buffer.concat([flags(0), body({ ...command, $db: 'test' })]);
+  const payload = Buffer.concat([flags(0), body({ ...command, $db: command.$db ?? 'test' })]);
   const header = Buffer.alloc(16);
   header.writeInt32LE(16 + payload.length, 0);
   header.writeInt32LE(id, 4);

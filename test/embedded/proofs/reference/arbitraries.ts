@@ -199,7 +199,21 @@ const updates = updatesOf(fc.oneof({ weight: 3, arbitrary: steps }, { weight: 1,
 const limits = fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 4 }));
 const skips = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3 }));
 
-export const operations: Arbitrary<Operation> = fc.oneof(
+/**
+ * A number in a path is a position only in an array; elsewhere it would be a name, and JavaScript puts such names first.
+ */
+function withPositionsInArrays(operation: Operation): Operation {
+  const update =
+    operation.kind === 'update' ? operation.u : operation.kind === 'findAndModify' ? operation.update : null;
+  const paths = Object.values(update ?? {}).flatMap(fields => Object.keys(Object(fields)));
+  if (!paths.some(path => /\.\d/.test(path))) return operation;
+  const isArray = { l: { $type: 'array' } };
+  if (operation.kind === 'update') return { ...operation, q: { $and: [operation.q, isArray] }, upsert: false };
+  if (operation.kind !== 'findAndModify') return operation;
+  return { ...operation, query: { $and: [operation.query, isArray] }, upsert: false };
+}
+
+const anyOperations: Arbitrary<Operation> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({
@@ -286,6 +300,8 @@ export const operations: Arbitrary<Operation> = fc.oneof(
     }),
   },
 );
+
+export const operations = anyOperations.map(withPositionsInArrays);
 
 /** Secondary indexes that a collection may have: answers must not depend on them. */
 export const INDEXES = [
