@@ -58,7 +58,7 @@ export function leadingStages(pipeline: Doc[], variables: PlainObject | undefine
     const { name, value } = (pipeline[at] as Doc).first as { name: string; value: Value };
     if (name === '$match' && !skip && !limit) {
       if (!(value instanceof Doc)) fail(15959, 'the match filter must be an expression in an object');
-      filters.push(compileFilter(value as Doc, { variables }));
+      filters.push(compileFilter(value as Doc, variables));
     } else if (name === '$sort' && !sort && !skip && !limit && value instanceof Doc && value.first)
       sort = compileSort(value);
     else if (name === '$skip' && !limit) skip += whole(value, '$skip', 15956, 0);

@@ -1,6 +1,6 @@
 import { fail } from './errors.ts';
-import { typeName } from './match-operators.ts';
-import { asNumber, Doc, truthy, type Value } from './value.ts';
+
+import { asNumber, Doc, truthy, typeName, type Value } from './value.ts';
 
 /** A list written as one text: fifty names fit into a few lines. */
 export const words = (text: string): string[] => text.split(/\s+/);

@@ -1,8 +1,8 @@
 import { BSONRegExp } from 'bson';
 import type { IndexField } from './index-keys.ts';
 import type { Node } from './match.ts';
-import type { Value } from './value.ts';
-import { keyOf, ORDER, typeOrder } from './value-order.ts';
+import { ORDER, typeOrder, type Value } from './value.ts';
+import { keyOf } from './value-order.ts';
 
 /** Values between two keys of one field. */
 interface Interval {

@@ -9,7 +9,7 @@ import type { Event } from './event-log.ts';
 import { docToPlain, fromObject, runMingo } from './expression.ts';
 import { compileFilter } from './match.ts';
 import type { Services } from './server.ts';
-import { asText, Doc, doc, Field, RawDoc, show, type Value } from './value.ts';
+import { asText, Doc, doc, Field, show, type Value } from './value.ts';
 
 /** Stages that may follow $changeStream. */
 const STAGES = new Set(words(`$match $project $addFields $set $unset $replaceRoot $replaceWith $redact`));
@@ -200,7 +200,7 @@ export class ChangeStream implements CursorSource {
       clusterTime: event.time,
       wallTime: event.wallTime,
       ...(transaction && { txnNumber: transaction.number, lsid: transaction.lsid }),
-      ...((kind === 'insert' || kind === 'replace') && { fullDocument: new RawDoc(after as string) }),
+      ...((kind === 'insert' || kind === 'replace') && { fullDocument: Doc.fromBytes(after as string) }),
       ...(kind === 'update' &&
         this.#options.get('fullDocument') !== undefined &&
         this.#options.get('fullDocument') !== 'default' && { fullDocument: this.#lookUp(event) }),
@@ -213,7 +213,7 @@ export class ChangeStream implements CursorSource {
 
   #lookUp({ db, collection, id }: Event): Value {
     const rec = this.#services.store.find(`${db}.${collection}`)?.records.get(idKeyOf(id as Value));
-    return rec ? new RawDoc(rec.bytes) : null;
+    return rec ? Doc.fromBytes(rec.bytes) : null;
   }
 }
 
@@ -259,17 +259,7 @@ function compileStages(stages: Doc[]): (event: Doc) => Doc | undefined {
       return result && fromObject(result);
     };
   });
-  return event => steps.reduce<Doc | undefined>((current, step) => current && step(decoded(current)), event);
-}
-
-/** Raw documents inside an event are opened for the stages that look into them. */
-function decoded(event: Doc): Doc {
-  if (!event.fields.some(field => field.value instanceof RawDoc)) return event;
-  return new Doc(
-    event.fields.map(field =>
-      field.value instanceof RawDoc ? new Field(field.name, Doc.fromBytes(field.value.bytes)) : field,
-    ),
-  );
+  return event => steps.reduce<Doc | undefined>((current, step) => current && step(current), event);
 }
 
 const KNOWN_ELSEWHERE = new Set(

@@ -6,7 +6,7 @@ import { compileFilter, type Node } from './match.ts';
 import { splitPath } from './paths.ts';
 import { SortedKeys } from './sorted-keys.ts';
 import type { Transaction } from './transaction.ts';
-import { Doc, truthy, type Value } from './value.ts';
+import { Doc, show, truthy, type Value } from './value.ts';
 import { keyOf } from './value-order.ts';
 
 /** One stored document. The object stays the same for the document's whole life; `bytes` changes with each update. */
@@ -252,7 +252,7 @@ function duplicateKey(collection: Collection, index: Index, doc: Doc): CommandEr
   }
   return new CommandError(
     11000,
-    `E11000 duplicate key error collection: ${collection.ns} index: ${index.name} dup key: ${String(keyValue)}`,
+    `E11000 duplicate key error collection: ${collection.ns} index: ${index.name} dup key: ${show(keyValue)}`,
     {
       keyPattern: index.spec.get('key'),
       keyValue,

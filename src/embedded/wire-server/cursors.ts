@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Context } from './context.ts';
 import { fail } from './errors.ts';
-import type { Doc, RawDoc } from './value.ts';
+import type { Doc } from './value.ts';
 
 /** Where a cursor's documents come from. */
 export interface CursorSource {
   /** The next documents, at most `size` (0 = as many as fit); `waitMs` is for a stream that has none yet. */
-  next(size: number, context: Context, waitMs?: number): Promise<(Doc | RawDoc)[]>;
+  next(size: number, context: Context, waitMs?: number): Promise<Doc[]>;
   readonly done: boolean;
   /** Added to every batch of a change stream. */
   readonly resumeToken?: Doc;

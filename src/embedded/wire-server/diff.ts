@@ -1,5 +1,5 @@
-import { Doc, type Value } from './value.ts';
-import { equal, typeOrder } from './value-order.ts';
+import { Doc, typeOrder, type Value } from './value.ts';
+import { equal } from './value-order.ts';
 
 /** What an update changed, as change streams tell it. */
 export interface Difference {

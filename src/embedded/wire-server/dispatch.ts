@@ -1,5 +1,6 @@
 import { Binary, Timestamp } from 'bson';
 import { Arguments, words } from './arguments.ts';
+import { checkDeep } from './codec.ts';
 import { commands } from './commands.ts';
 import type { Connection } from './connection.ts';
 import type { Context } from './context.ts';
@@ -10,7 +11,6 @@ import { addLabels } from './labels.ts';
 import type { Services } from './server.ts';
 import { endBroken, openSession } from './session-commands.ts';
 import { asText, Doc, doc, type Plain } from './value.ts';
-import { checkDeep } from './value-read.ts';
 import { awaitConcern, checkConcerns } from './write-concern.ts';
 
 const allowed = new Map<string, ReadonlySet<string>>();

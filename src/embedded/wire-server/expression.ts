@@ -1,7 +1,7 @@
 import { BSONValue, Double, ObjectId } from 'bson';
 import { aggregate } from 'mingo';
 import { CommandError } from './errors.ts';
-import { Doc, Field, Oid, RawDoc, type Value } from './value.ts';
+import { Doc, Field, Oid, type Value } from './value.ts';
 
 export type PlainObject = Record<string, unknown>;
 
@@ -30,7 +30,7 @@ function fromPlain(value: unknown): Value {
   if (Array.isArray(value)) return value.map(fromPlain);
   if (value === null || typeof value !== 'object' || value instanceof Date) return value as Value;
   if (value instanceof ObjectId) return new Oid(Buffer.from(value.id).toString('latin1'));
-  if (value instanceof RegExp || value instanceof BSONValue || value instanceof RawDoc) return value as Value;
+  if (value instanceof RegExp || value instanceof BSONValue || value instanceof Doc) return value as Value;
   return fromObject(value);
 }
 

@@ -57,7 +57,7 @@ async function modify(
   change: Update | undefined,
 ): Promise<Outcome> {
   const { args, session } = context;
-  const filter = compileFilter(args.doc('query'), { variables: variablesOf(args) });
+  const filter = compileFilter(args.doc('query'), variablesOf(args));
   const sort = args.optionalDoc('sort');
   const wantsNew = args.boolean('new');
   for (;;) {

@@ -1,6 +1,6 @@
+import { toBytes } from './codec.ts';
 import type { CursorSource } from './cursors.ts';
-import { type Doc, RawDoc } from './value.ts';
-import { toBytes } from './value-write.ts';
+import { Doc } from './value.ts';
 
 /** No batch gets longer, so that a reply always fits into a message. */
 export const MAX_BATCH_BYTES = 16 * 1024 * 1024 - 1024;
@@ -18,14 +18,14 @@ export class ListSource implements CursorSource {
     return this.#at >= this.#list.length;
   }
 
-  next(size: number): Promise<RawDoc[]> {
-    const batch: RawDoc[] = [];
+  next(size: number): Promise<Doc[]> {
+    const batch: Doc[] = [];
     let total = 0;
     while (!this.done && (size === 0 || batch.length < size)) {
       const bytes = toBytes(this.#list[this.#at] as Doc);
       total += bytes.length;
       if (batch.length > 0 && total > MAX_BATCH_BYTES) break;
-      batch.push(new RawDoc(bytes));
+      batch.push(Doc.fromBytes(bytes));
       this.#at++;
     }
     return Promise.resolve(batch);

@@ -11,7 +11,7 @@ import { valuesAt } from './paths.ts';
 import { compileProjection, type Projection } from './project.ts';
 import { type Match, Query } from './query.ts';
 import { compileSort } from './sort.ts';
-import { asNumber, Doc, doc, RawDoc, type Value } from './value.ts';
+import { asNumber, Doc, doc, type Value } from './value.ts';
 import { keyOf } from './value-order.ts';
 import { checkCollation } from './write-commands.ts';
 
@@ -33,11 +33,11 @@ export class QuerySource implements CursorSource {
     return this.query.done && !this.#ahead;
   }
 
-  async next(size: number): Promise<(Doc | RawDoc)[]> {
-    const batch: (Doc | RawDoc)[] = [];
+  async next(size: number): Promise<Doc[]> {
+    const batch: Doc[] = [];
     let bytes = 0;
     const add = ({ doc: document, bytes: raw }: Match) => {
-      batch.push(this.#project ? this.#project(document) : new RawDoc(raw));
+      batch.push(this.#project ? this.#project(document) : Doc.fromBytes(raw));
       bytes += raw.length;
     };
     if (this.#ahead) add(this.#ahead);
@@ -99,7 +99,7 @@ export function buildQuery(context: Context): Query {
   checkCollation(args);
   for (const name of ['tailable', 'awaitData', 'returnKey', 'showRecordId', 'oplogReplay'])
     if (args.get(name) !== undefined && args.get(name) !== false) fail(115, `${name} is not supported by this server`);
-  const filter = compileFilter(args.doc('filter'), { variables: variablesOf(args) });
+  const filter = compileFilter(args.doc('filter'), variablesOf(args));
   const sort = args.doc('sort');
   const limit = args.count('limit');
   return new Query(collectionOf(context), {

@@ -1,10 +1,10 @@
 import type { Timestamp } from 'bson';
+import { toBytes } from './codec.ts';
 import { Collection, Index, idKeyOf, newRecord, type Rec } from './collection.ts';
 import type { Event } from './event-log.ts';
 import { sessionKey } from './sessions.ts';
 import type { Store } from './store.ts';
 import { Doc, type Field, type Value } from './value.ts';
-import { toBytes } from './value-write.ts';
 
 /**
  * Does one frame again. Documents are only put where they belong; indexes are built once at the end, from the

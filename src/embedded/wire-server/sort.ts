@@ -10,7 +10,6 @@ interface SortField {
 
 export interface Sort {
   readonly fields: SortField[];
-  compareDocs(a: Doc, b: Doc): number;
   /** The values a document is sorted by, so that they are fetched once and not at every comparison. */
   values(doc: Doc): Value[];
   compareValues(a: Value[], b: Value[]): number;
@@ -34,7 +33,7 @@ export function compileSort(sort: Doc): Sort {
     }
     return 0;
   };
-  return { fields, values, compareValues, compareDocs: (a, b) => compareValues(values(a), values(b)) };
+  return { fields, values, compareValues };
 }
 
 /** An array sorts by its least element ascending and by its greatest descending; an empty one before null. */

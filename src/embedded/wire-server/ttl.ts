@@ -1,8 +1,8 @@
 import { type Collection, docOf, type Index, type Rec } from './collection.ts';
 import type { Services } from './server.ts';
 import { clock } from './store.ts';
-import { asNumber } from './value.ts';
-import { keyOf, ORDER } from './value-order.ts';
+import { asNumber, ORDER } from './value.ts';
+import { keyOf } from './value-order.ts';
 
 /** A real server looks once a minute; a demo should not have to wait that long. */
 const INTERVAL_MS = 1000;

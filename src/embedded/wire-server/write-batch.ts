@@ -1,7 +1,7 @@
 import { type Collection, idKeyOf, newRecord, type Rec } from './collection.ts';
 import type { Event } from './event-log.ts';
 import type { Transaction } from './transaction.ts';
-import { type Doc, doc, RawDoc, type Value } from './value.ts';
+import { Doc, doc, type Value } from './value.ts';
 
 /** One entry of a journal frame: what to do again at recovery, and what to tell change streams. */
 export interface Op {
@@ -31,7 +31,7 @@ export class WriteBatch {
     this.#remember(collection, rec.idKey, null);
     collection.insert(rec, document);
     this.ops.push({
-      entry: doc({ o: 'i', n: collection.ns, d: new RawDoc(bytes) }),
+      entry: doc({ o: 'i', n: collection.ns, d: Doc.fromBytes(bytes) }),
       event: { kind: 'insert', db: collection.db, collection: collection.name, id, after: bytes },
     });
   }
@@ -55,7 +55,7 @@ export class WriteBatch {
       after: bytes,
     } as const;
     collection.update(rec, before, after, bytes, touched);
-    this.ops.push({ entry: doc({ o: touched ? 'u' : 'r', n: collection.ns, d: new RawDoc(bytes) }), event });
+    this.ops.push({ entry: doc({ o: touched ? 'u' : 'r', n: collection.ns, d: Doc.fromBytes(bytes) }), event });
   }
 
   remove(collection: Collection, rec: Rec, document: Doc): void {

@@ -174,7 +174,7 @@ async function updateOne(
   index: number,
   counts: UpdateCounts,
 ): Promise<void> {
-  const filter = compileFilter(args.requiredDoc('q'), { variables: variablesOf(context.args) });
+  const filter = compileFilter(args.requiredDoc('q'), variablesOf(context.args));
   const change = compileUpdate(args.get('u') ?? args.missing('u'), args.get('arrayFilters'));
   const multi = args.boolean('multi');
   if (multi && change.replacement) return fail(9, 'multi update is not supported for replacement-style update');
@@ -214,7 +214,7 @@ async function remove(context: Context): Promise<Doc> {
     let n = 0;
     const errors = await statements(context, list, async (_statement, index) => {
       const args = parsed[index] as Arguments;
-      const filter = compileFilter(args.requiredDoc('q'), { variables: variablesOf(context.args) });
+      const filter = compileFilter(args.requiredDoc('q'), variablesOf(context.args));
       const limit = args.optionalNumber('limit') ?? args.missing('limit');
       if (limit !== 0 && limit !== 1) fail(9, `The limit field in delete objects must be 0 or 1. Got ${limit}`);
       if (!collection) return;

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { toBytes } from './codec.ts';
 import { type Collection, docOf, idKeyOf, type Rec } from './collection.ts';
 import type { Context } from './context.ts';
 import { CommandError, fail } from './errors.ts';
@@ -10,7 +11,6 @@ import { type Transaction, writeConflict } from './transaction.ts';
 import type { Update } from './update.ts';
 import { upsertBase } from './update-paths.ts';
 import { Doc, Field, Oid, type Value } from './value.ts';
-import { toBytes } from './value-write.ts';
 import type { WriteBatch } from './write-batch.ts';
 
 const MAX_DOCUMENT = 16 * 1024 * 1024;
