@@ -1,7 +1,6 @@
 import { Timestamp } from 'bson';
-import { words } from './arguments.ts';
-import { idKeyOf } from './collection.ts';
 import type { Context } from './context.ts';
+import { words } from './context.ts';
 import type { CursorSource } from './cursors.ts';
 import { difference } from './diff.ts';
 import { fail } from './errors.ts';
@@ -10,6 +9,7 @@ import { docToPlain, fromObject, runMingo } from './expression.ts';
 import { compileFilter } from './match.ts';
 import type { Services } from './server.ts';
 import { asText, Doc, doc, Field, show, type Value } from './value.ts';
+import { keyOf } from './value-order.ts';
 
 /** Stages that may follow $changeStream. */
 const STAGES = new Set(words(`$match $project $addFields $set $unset $replaceRoot $replaceWith $redact`));
@@ -212,7 +212,7 @@ export class ChangeStream implements CursorSource {
   }
 
   #lookUp({ db, collection, id }: Event): Value {
-    const rec = this.#services.store.find(`${db}.${collection}`)?.records.get(idKeyOf(id as Value));
+    const rec = this.#services.store.find(`${db}.${collection}`)?.records.get(keyOf(id as Value));
     return rec ? Doc.fromBytes(rec.bytes) : null;
   }
 }

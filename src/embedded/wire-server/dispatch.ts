@@ -1,9 +1,9 @@
 import { Binary, Timestamp } from 'bson';
-import { Arguments, words } from './arguments.ts';
-import { checkDeep } from './codec.ts';
+import { checkDeep, toBytes } from './codec.ts';
 import { commands } from './commands.ts';
 import type { Connection } from './connection.ts';
 import type { Context } from './context.ts';
+import { Arguments, words } from './context.ts';
 import { CloseConnection, CommandError, codeName, fail, STATE_CHANGE_CODES } from './errors.ts';
 import type { Failure } from './fail-points.ts';
 import { isHello } from './hello.ts';
@@ -55,7 +55,7 @@ async function run(services: Services, context: Context): Promise<Doc> {
   if (spec.adminOnly && context.db !== 'admin') return fail(13, `${name} may only be run against the admin database.`);
   let known = allowed.get(name);
   if (!known) {
-    known = new Set([name, ...spec.fields]);
+    known = new Set([name, ...words(spec.fields), ...GENERIC]);
     allowed.set(name, known);
   }
   args.allow(known);
@@ -72,6 +72,11 @@ async function run(services: Services, context: Context): Promise<Doc> {
   await awaitConcern(ready, spec, reply);
   return reply;
 }
+
+/** Fields that any command may carry. */
+const GENERIC = words(`$db $readPreference $clusterTime $audit $client $configServerState lsid txnNumber autocommit
+  startTransaction readConcern writeConcern maxTimeMS comment apiVersion apiStrict apiDeprecationErrors help
+  maxTimeMSOpOnly mayBypassWriteBlocking`);
 
 const WITHOUT_PRIMARY = new Set(
   words(`hello isMaster ismaster ping buildInfo replSetFreeze configureFailPoint endSessions serverStatus
@@ -102,7 +107,7 @@ function internal(error: unknown): CommandError {
 }
 
 /** A signature of zeros, as a server without authentication sends it. */
-const SIGNATURE = doc({ hash: new Binary(Buffer.alloc(20)), keyId: 0n });
+const SIGNATURE = Doc.fromBytes(toBytes(doc({ hash: new Binary(Buffer.alloc(20)), keyId: 0n })));
 
 function finish(services: Services, context: Context, reply: Doc): Doc {
   const { store } = services;

@@ -14,7 +14,7 @@ export interface Node {
   readonly path?: string;
   readonly op?: string;
   readonly operand?: Value;
-  test(doc: Doc): boolean;
+  readonly test: (doc: Doc) => boolean;
 }
 
 /** `let` variables of the command. */

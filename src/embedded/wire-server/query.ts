@@ -129,22 +129,15 @@ export class Query {
     if (exhausted) this.done = true;
   }
 
-  async all(): Promise<Match[]> {
-    const found: Match[] = [];
+  /** All matches at once, with what they were found by. */
+  async found(): Promise<{ matches: Match[]; collection: Collection | undefined; options: QueryOptions }> {
+    const { collection, options } = this;
+    const matches: Match[] = [];
     await this.each(match => {
-      found.push(lighter(match, found.length));
+      matches.push(lighter(match, matches.length));
       return true;
     });
-    return found;
-  }
-
-  async one(): Promise<Match | undefined> {
-    let found: Match | undefined;
-    await this.each(match => {
-      found = match;
-      return false;
-    });
-    return found;
+    return { matches, collection, options };
   }
 }
 

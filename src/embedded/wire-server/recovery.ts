@@ -1,10 +1,11 @@
 import type { Timestamp } from 'bson';
 import { toBytes } from './codec.ts';
-import { Collection, Index, idKeyOf, newRecord, type Rec } from './collection.ts';
+import { Collection, Index, newRecord, type Rec } from './collection.ts';
 import type { Event } from './event-log.ts';
 import { sessionKey } from './sessions.ts';
 import type { Store } from './store.ts';
 import { Doc, type Field, type Value } from './value.ts';
+import { keyOf } from './value-order.ts';
 
 /**
  * Does one frame again. Documents are only put where they belong; indexes are built once at the end, from the
@@ -73,7 +74,7 @@ function replayOp(store: Store, op: Doc): Partial<Event> | undefined {
 
 function replayWrite(collection: Collection, kind: string, body: Field): Partial<Event> {
   const id = (body.value as Doc).first?.value as Value;
-  const idKey = idKeyOf(id);
+  const idKey = keyOf(id);
   const rec = collection.records.get(idKey);
   const before = rec?.bytes;
   const where = { db: collection.db, collection: collection.name, id };

@@ -18,10 +18,7 @@ export function openSession(context: Context, spec: CommandSpec): SessionContext
   const number = sent === undefined ? undefined : BigInt(asNumber(sent) ?? fail(14, 'txnNumber must be a long'));
   if (args.get('autocommit') === undefined) {
     if (number !== undefined && !RETRYABLE_COMMANDS.has(name))
-      fail(
-        50768,
-        'txnNumber may only be provided for multi-document transactions and retryable write commands. autocommit:false was not provided, and the command is not retryable',
-      );
+      fail(50768, 'txnNumber may only be provided for multi-document transactions and retryable write commands.');
     return { key, lsid, number, transaction: undefined };
   }
   if (args.get('autocommit') !== false) fail(72, 'Specifying autocommit=true is not allowed.');
@@ -34,10 +31,7 @@ function transactionOf({ services, args, name }: Context, key: string, number: b
   const { store } = services;
   const state = store.sessions.state(key);
   if (number < state.number)
-    return fail(
-      225,
-      `Cannot start transaction ${number} on session because a newer transaction ${state.number} has already started.`,
-    );
+    return fail(225, `Cannot start transaction ${number}: a newer transaction ${state.number} has already started.`);
   if (args.get('startTransaction') === true) {
     if (number === state.number) return fail(117, `Transaction ${number} has already been started on this session`);
     if (state.transaction) store.abort(state.transaction);
@@ -54,10 +48,7 @@ function transactionOf({ services, args, name }: Context, key: string, number: b
     return undefined;
   if (state.number === number && state.ended === 'committed')
     return fail(256, `Transaction with txnNumber ${number} has been committed.`);
-  return fail(
-    251,
-    `Given transaction number ${number} does not match any in-progress transactions. The active transaction number is ${state.number}`,
-  );
+  return fail(251, `Given transaction number ${number} does not match any in-progress transactions.`);
 }
 
 /** Any error inside a transaction ends it. */
@@ -113,14 +104,14 @@ function endSessions({ services, args, name }: Context): Doc {
 }
 
 export const sessionCommands: Commands = {
-  commitTransaction: { fields: ['recoveryToken'], writes: true, inTransaction: true, adminOnly: true, run: commit },
-  abortTransaction: { fields: ['recoveryToken'], writes: true, inTransaction: true, adminOnly: true, run: abort },
-  startSession: { fields: [], run: () => doc({ timeoutMinutes: 30 }) },
-  refreshSessions: { fields: [], run: () => doc({}) },
-  endSessions: { fields: [], run: endSessions },
-  killSessions: { fields: [], run: endSessions },
+  commitTransaction: { fields: 'recoveryToken', writes: true, inTransaction: true, adminOnly: true, run: commit },
+  abortTransaction: { fields: 'recoveryToken', writes: true, inTransaction: true, adminOnly: true, run: abort },
+  startSession: { fields: '', run: () => doc({ timeoutMinutes: 30 }) },
+  refreshSessions: { fields: '', run: () => doc({}) },
+  endSessions: { fields: '', run: endSessions },
+  killSessions: { fields: '', run: endSessions },
   killAllSessions: {
-    fields: [],
+    fields: '',
     run: ({ services }) => {
       for (const transaction of services.store.openTransactions) services.store.endTransaction(transaction);
       return doc({});

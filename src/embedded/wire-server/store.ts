@@ -213,17 +213,11 @@ export class Store {
 }
 
 function applyOwn(batch: WriteBatch, collection: Collection, { rec, bytes, replaced }: OwnWrite): void {
-  if (bytes === null) {
-    if (rec) batch.remove(collection, rec, docOf(rec));
-    return;
-  }
-  const document = Doc.fromBytes(bytes);
-  if (!rec) {
-    batch.insert(collection, document, bytes);
-    return;
-  }
-  const before = docOf(rec);
+  const before = rec && docOf(rec);
+  const after = bytes === null ? undefined : Doc.fromBytes(bytes);
+  if (!before && !after) return;
   // Which fields several updates touched is not kept; naming all of them checks every index.
-  const touched = replaced ? undefined : new Set([...before.fields, ...document.fields].map(field => field.name));
-  batch.update(collection, rec, before, document, bytes, touched);
+  const fields = [...(before?.fields ?? []), ...(after?.fields ?? [])];
+  const touched = replaced ? undefined : new Set(fields.map(field => field.name));
+  batch.write(collection, rec, before, after, bytes ?? '', touched);
 }

@@ -31,7 +31,7 @@ async function removeExpired({ store }: Services): Promise<void> {
       const batch = store.newBatch();
       try {
         if (store.find(collection.ns) !== collection) continue;
-        for (const rec of expired(collection, index, seconds)) batch.remove(collection, rec, docOf(rec));
+        for (const rec of expired(collection, index, seconds)) batch.write(collection, rec, docOf(rec), undefined, '');
       } finally {
         store.frame(batch);
         store.leave();

@@ -1,5 +1,5 @@
 import { Timestamp } from 'bson';
-import { words } from './arguments.ts';
+import { words } from './context.ts';
 import { fail } from './errors.ts';
 import { compileFilter, isOperatorDoc, type Node } from './match.ts';
 import { isIndex, splitPath } from './paths.ts';
