@@ -1,5 +1,5 @@
 import { type Collection, newRecord, type Rec } from './collection.ts';
-import type { Event } from './event-log.ts';
+import type { Happening } from './event-log.ts';
 import type { Transaction } from './transaction.ts';
 import { Doc, doc, type Value } from './value.ts';
 import { keyOf } from './value-order.ts';
@@ -7,7 +7,7 @@ import { keyOf } from './value-order.ts';
 /** One entry of a journal frame: what to do again at recovery, and what to tell change streams. */
 export interface Op {
   readonly entry: Doc;
-  readonly event?: Pick<Event, 'kind' | 'db' | 'collection'> & Partial<Pick<Event, 'id' | 'before' | 'after' | 'to'>>;
+  readonly event?: Happening;
 }
 
 /**
