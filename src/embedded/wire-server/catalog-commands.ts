@@ -1,9 +1,8 @@
 import { Binary } from 'bson';
-import { Collection } from './collection.ts';
+import { Collection, findIndex } from './collection.ts';
 import { type Commands, type Context, collectionOf, words } from './context.ts';
 import { cursorReply, FIRST_BATCH, listSource } from './cursors.ts';
 import { fail } from './errors.ts';
-import { findIndex } from './index-commands.ts';
 import { compileFilter } from './match.ts';
 import { asNumber, Doc, doc, show } from './value.ts';
 import { equal } from './value-order.ts';

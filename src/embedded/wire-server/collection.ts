@@ -7,6 +7,7 @@ import { splitPath } from './paths.ts';
 import { SortedKeys } from './sorted-keys.ts';
 import type { Transaction } from './transaction.ts';
 import { Doc, show, truthy, type Value } from './value.ts';
+import { equal } from './value-order.ts';
 
 /** One stored document. The object stays the same for the document's whole life; `bytes` changes with each update. */
 export interface Rec {
@@ -248,3 +249,9 @@ function duplicateKey(collection: Collection, index: Index, doc: Doc): CommandEr
     },
   );
 }
+
+/** An index by its name or its key pattern. */
+export const findIndex = (collection: Collection, wanted: Value): Index | undefined =>
+  [...collection.indexes.values()].find(({ name, spec }) =>
+    wanted instanceof Doc ? equal(spec.get('key') as Doc, wanted) : name === wanted,
+  );

@@ -1,5 +1,5 @@
 import { checkNamespace, listReply, required } from './catalog-commands.ts';
-import type { Collection, Index } from './collection.ts';
+import { type Collection, findIndex, type Index } from './collection.ts';
 import { type Commands, type Context, collectionOf, words } from './context.ts';
 import { fail } from './errors.ts';
 import { asNumber, Doc, doc, show, truthy, type Value } from './value.ts';
@@ -120,12 +120,6 @@ async function listIndexes(context: Context): Promise<Doc> {
   const specs = Array.from(required(context).indexes.values(), index => index.spec);
   return listReply(context, `${context.db}.${context.args.collection()}`, specs);
 }
-
-/** An index by its name or its key pattern. */
-export const findIndex = (collection: Collection, wanted: Value): Index | undefined =>
-  [...collection.indexes.values()].find(({ name, spec }) =>
-    wanted instanceof Doc ? equal(spec.get('key') as Doc, wanted) : name === wanted,
-  );
 
 const dropIndexes = (context: Context): Promise<Doc> =>
   writing(context, async batch => {

@@ -35,12 +35,12 @@ export function compileProjection(projection: Doc, variables?: PlainObject): Pro
 }
 
 function addPath(tree: Tree, parts: string[], leaf: Leaf, path: string): void {
-  let node: Tree | Leaf = tree;
+  let node = tree;
   for (const part of parts.slice(0, -1)) {
     const next: Tree | Leaf = node.get(part) ?? new Map();
-    if (!(next instanceof Map)) return fail(31249, `Path collision at ${path}`);
+    if (!(next instanceof Map)) fail(31249, `Path collision at ${path}`);
     node.set(part, next);
-    node = next;
+    node = next as Tree;
   }
   const last = parts.at(-1) as string;
   if (node.has(last)) fail(31250, `Path collision at ${path}`);

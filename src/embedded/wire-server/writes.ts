@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { toBytes } from './codec.ts';
-import type { Collection, Rec } from './collection.ts';
+import { type Collection, docOf, type Rec } from './collection.ts';
 import type { Context } from './context.ts';
 import { CommandError, fail } from './errors.ts';
 import type { Node } from './match.ts';
 import { matched } from './paths.ts';
-import { Match, Query } from './query.ts';
+import { type Match, Query } from './query.ts';
 import { clock } from './store.ts';
 import { type Transaction, writeConflict } from './transaction.ts';
 import type { Update } from './update.ts';
@@ -106,8 +106,8 @@ export class DocumentWriter {
     for (let holder = locks.get(idKey); holder; holder = locks.get(idKey)) await this.#wait(holder);
     const rec = records.get(idKey);
     if (!rec || rec.bytes === match.bytes) return rec && match;
-    const now = new Match(rec, rec.bytes);
-    return filter.test(now.doc) ? now : undefined;
+    const now = docOf(rec);
+    return filter.test(now) ? { rec, bytes: rec.bytes, doc: now } : undefined;
   }
 
   /** Changes one document (`after` is `before` if that changes nothing); undefined = it does not match any more. */
