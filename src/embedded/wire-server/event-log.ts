@@ -19,8 +19,9 @@ export interface Event {
   readonly transaction: { readonly lsid: Value; readonly number: bigint } | undefined;
 }
 
-/** Everything about an event that its frame does not say. */
-export type Happening = Omit<Event, 'seq' | 'position' | 'time' | 'wallTime' | 'transaction'>;
+/** What events have from their frame, and everything else about them. */
+type FrameOf = Pick<Event, 'position' | 'time' | 'wallTime' | 'transaction'>;
+export type Happening = Omit<Event, 'seq' | keyof FrameOf>;
 
 /** Those who want to know of something; they must say when they no longer do, or they pile up. */
 export class Listeners {
@@ -52,8 +53,12 @@ export class EventLog {
   oldest = 1;
   readonly listeners = new Listeners();
 
-  add(event: Omit<Event, 'seq'>): void {
-    const added = { ...event, seq: this.next++ };
+  add(happening: Happening, frame: FrameOf): void {
+    const { kind, db, collection, id, before, after, to } = happening;
+    const { position, time, wallTime, transaction } = frame;
+    const seq = this.next++;
+    // All of one shape, and made at once: recovery makes one for every write there ever was.
+    const added = { seq, kind, db, collection, id, before, after, to, position, time, wallTime, transaction };
     this.#events.push(added);
     this.#bytes += size(added);
     while (this.#events.length - this.#dropped > MOST_EVENTS || this.#bytes > MOST_BYTES) {

@@ -28,9 +28,11 @@ interface Walk {
 /** The keys of one document, each closed by `suffix` (the record), and whether every indexed field is missing. */
 export function keysOf(doc: Doc, fields: IndexField[], suffix: string): { keys: string[]; missing: boolean } {
   const walks = fields.map(field => advance(field.parts, doc, 0));
+  const missing = walks.every(walk => walk.value === undefined);
+  if (!walks.some(walk => Array.isArray(walk.value))) return { keys: [keyOfAll(walks, fields, suffix)], missing };
   const keys = new Set<string>();
   expand(fields, walks, suffix, keys);
-  return { keys: [...keys], missing: walks.every(walk => walk.value === undefined) };
+  return { keys: [...keys], missing };
 }
 
 /** Walks through documents until an array, a missing field or the end of the path. */
@@ -49,16 +51,8 @@ function expand(fields: IndexField[], walks: Walk[], suffix: string, keys: Set<s
   const which = walks.findIndex(walk => Array.isArray(walk.value));
   const { value: array, at: depth } = walks[which] ?? {};
   const together = (walk: Walk) => walk.value === array && walk.at === depth;
-  const add = (values: Walk[]) =>
-    keys.add(
-      keyOfAll(
-        values.map(walk => walk.value),
-        fields,
-        suffix,
-      ),
-    );
   if (!Array.isArray(array)) {
-    add(walks);
+    keys.add(keyOfAll(walks, fields, suffix));
     return;
   }
   walks.forEach((walk, i) => {
@@ -74,7 +68,7 @@ function expand(fields: IndexField[], walks: Walk[], suffix: string, keys: Set<s
     // An array within an array is a key as it is.
     const nested = (walk: Walk, i: number) =>
       together(walks[i] as Walk) && Array.isArray(walk.value) && walk.at === fields[i]?.parts.length;
-    if (next.some(nested)) add(next);
+    if (next.some(nested)) keys.add(keyOfAll(next, fields, suffix));
     else expand(fields, next, suffix, keys);
   }
 }

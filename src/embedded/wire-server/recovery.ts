@@ -22,9 +22,10 @@ export function replayFrame(store: Store, payload: Buffer): void {
   store.clusterTime = time;
   store.events.next = Number(frame.get('e'));
   const snapshot = frame.get('snapshot') === true;
+  const rest = { position: 0, time, wallTime, transaction };
   for (const op of frame.get('ops') as Doc[]) {
     const event = replayOp(store, op);
-    if (event && !snapshot) store.events.add({ ...event, position: 0, time, wallTime, transaction });
+    if (event && !snapshot) store.events.add(event, rest);
   }
   // What a snapshot holds has happened long ago: a stream cannot be resumed before it.
   if (snapshot) store.events.oldest = store.events.next;
@@ -37,11 +38,12 @@ const bytesOf = (field: Field): string => (field.buf as Buffer).toString('latin1
 
 function replayOp(store: Store, op: Doc): Happening | undefined {
   const ns = op.get('n') as string;
-  const [db = '', ...rest] = ns.split('.');
   const collection = store.find(ns);
-  const where = { db, collection: rest.join('.') };
   const kind = op.get('o') as string;
   const body = op.find('d') as Field;
+  if (kind in KINDS) return collection && replayWrite(collection, kind as Kind, body);
+  const [db = '', ...rest] = ns.split('.');
+  const where = { db, collection: rest.join('.') };
   const value = body?.value as Doc;
   switch (kind) {
     case 'create': {
@@ -70,17 +72,15 @@ function replayOp(store: Store, op: Doc): Happening | undefined {
       collection?.setOptions(value);
       return undefined;
     default:
-      return collection && { ...where, ...replayWrite(collection, kind, body) };
+      throw new Error(`the journal has an unknown entry: ${kind}`);
   }
 }
 
 const KINDS = { i: 'insert', u: 'update', r: 'replace', d: 'delete' } as const;
 
-function replayWrite(
-  collection: Collection,
-  kind: string,
-  body: Field,
-): Pick<Happening, 'kind' | 'id' | 'before' | 'after'> {
+type Kind = keyof typeof KINDS;
+
+function replayWrite(collection: Collection, kind: Kind, body: Field): Happening {
   const id = (body.value as Doc).first?.value as Value;
   const idKey = keyOf(id);
   const rec = collection.records.get(idKey);
@@ -90,5 +90,5 @@ function replayWrite(
   if (after === undefined) collection.records.delete(idKey);
   else if (rec) rec.bytes = after;
   else collection.records.set(idKey, newRecord(idKey, after));
-  return { kind: KINDS[kind as keyof typeof KINDS], id, before, after };
+  return { kind: KINDS[kind], db: collection.db, collection: collection.name, id, before, after };
 }

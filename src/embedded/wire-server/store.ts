@@ -140,7 +140,7 @@ export class Store {
     this.position = this.journal.append(frame);
     const transaction = session?.transaction ? { lsid: session.lsid, number: session.number } : undefined;
     for (const { event } of ops)
-      if (event) this.events.add({ ...event, position: this.position, time, wallTime, transaction });
+      if (event) this.events.add(event, { position: this.position, time, wallTime, transaction });
     if (session && record) this.sessions.remember(session.key, record);
     this.#folder.maybeCompact(this);
     return this.position;

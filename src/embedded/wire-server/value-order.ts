@@ -53,12 +53,16 @@ export function keyOf(value: Value): string {
   return key.toString('latin1', 0, used);
 }
 
+interface Holder {
+  readonly value: Value | undefined;
+}
+
 /** The key of several values, some descending (every bit turned round), closed by bytes as they are. */
-export function keyOfAll(values: (Value | undefined)[], fields: { descending: boolean }[], suffix: string): string {
+export function keyOfAll(values: Holder[], fields: { descending: boolean }[], suffix: string): string {
   used = 0;
   for (let i = 0; i < fields.length; i++) {
     const start = used;
-    encode(values[i] ?? null);
+    encode(values[i]?.value ?? null);
     if (fields[i]?.descending) for (let at = start; at < used; at++) key[at] = 255 - (key[at] as number);
   }
   room(suffix.length);
