@@ -94,6 +94,15 @@ function checkedBulk(context: Context, name: string): Doc[] {
   return list;
 }
 
+/** The statements of a bulk; a field or an option that none may have refuses the whole of it. */
+function statementsOf(context: Context, name: string, fields: ReadonlySet<string>): Arguments[] {
+  return checkedBulk(context, name).map(body => {
+    const args = new Arguments(body, `${context.name}.${name}`).allow(fields);
+    args.refuseCollation();
+    return args;
+  });
+}
+
 async function insert(context: Context): Promise<Doc> {
   const documents = checkedBulk(context, 'documents');
   return writing(context, async batch => {
@@ -155,7 +164,7 @@ const UPDATE_FIELDS = new Set(words(`q u c multi upsert arrayFilters hint collat
 const DELETE_FIELDS = new Set(words(`q limit hint collation`));
 
 async function update(context: Context): Promise<Doc> {
-  const list = checkedBulk(context, 'updates').map(body => new Arguments(body, 'update.updates').allow(UPDATE_FIELDS));
+  const list = statementsOf(context, 'updates', UPDATE_FIELDS);
   if (isRetryable(context) && list.some(args => args.boolean('multi')))
     return fail(72, 'Cannot use (or request) retryable writes with multi=true');
   return writing(context, async batch => {
@@ -179,7 +188,7 @@ async function update(context: Context): Promise<Doc> {
 }
 
 async function remove(context: Context): Promise<Doc> {
-  const list = checkedBulk(context, 'deletes').map(body => new Arguments(body, 'delete.deletes').allow(DELETE_FIELDS));
+  const list = statementsOf(context, 'deletes', DELETE_FIELDS);
   if (isRetryable(context) && list.some(args => asNumber(args.get('limit')) === 0))
     return fail(72, 'Cannot use (or request) retryable writes with limit=0');
   return writing(context, async batch => {
@@ -198,6 +207,7 @@ async function remove(context: Context): Promise<Doc> {
 /** Finds one document in a given order and changes or removes it in the same breath. */
 async function findAndModify(context: Context): Promise<Doc> {
   const { args } = context;
+  args.refuseCollation();
   const [removes, upsert, wantsNew] = [args.boolean('remove'), args.boolean('upsert'), args.boolean('new')];
   const given = args.get('update');
   if (removes === (given !== undefined)) fail(9, 'Either an update or remove=true must be specified, and not both');
