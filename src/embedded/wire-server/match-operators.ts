@@ -1,18 +1,6 @@
 import { BSONRegExp } from 'bson';
 import { fail } from './errors.ts';
-import {
-  asNumber,
-  Doc,
-  Oid,
-  ORDER,
-  show,
-  truthy,
-  typeName,
-  typeOf,
-  typeOrder,
-  typesByAlias,
-  type Value,
-} from './value.ts';
+import { asNumber, Doc, Oid, ORDER, show, typeName, typeOf, typeOrder, typesByAlias, type Value } from './value.ts';
 import { compare, equal, keyOf, textOf } from './value-order.ts';
 
 type Test = (value: Value | undefined) => boolean;
@@ -30,7 +18,8 @@ export const fieldPredicates: Record<string, (operand: Value) => Test> = {
   lt: operand => ordering(operand, c => c < 0, false),
   lte: operand => ordering(operand, c => c <= 0, true),
   in: membership,
-  exists: operand => value => (value !== undefined) === truthy(operand),
+  // Without it ($exists: false) is the negation.
+  exists: () => value => value !== undefined,
   type: typeTest,
   size: sizeTest,
   mod: modTest,

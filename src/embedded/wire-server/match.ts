@@ -4,7 +4,7 @@ import { compileExpression, type PlainObject } from './expression.ts';
 import { compileSchema } from './json-schema.ts';
 import { fieldPredicates, WHOLE } from './match-operators.ts';
 import { matched, splitPath, visit } from './paths.ts';
-import { Doc, type Value } from './value.ts';
+import { Doc, truthy, type Value } from './value.ts';
 
 /** A compiled predicate. The planner reads its shape, `test` decides. */
 export interface Node {
@@ -98,6 +98,10 @@ function compileOperators(path: string, operators: Doc, variables: Variables): N
       case '$ne':
         if (value instanceof BSONRegExp) return fail(2, "Can't have regex as arg to $ne.");
         return [negation(fieldNode(path, 'eq', value))];
+      case '$exists': {
+        const there = fieldNode(path, 'exists', true);
+        return [truthy(value) ? there : negation(there)];
+      }
       case '$nin':
         return [negation(fieldNode(path, 'in', value))];
       case '$not':

@@ -1,5 +1,6 @@
+import { MinKey } from 'bson';
 import { fail } from './errors.ts';
-import { splitPath, visit } from './paths.ts';
+import { isIndex, splitPath } from './paths.ts';
 import { asNumber, Doc, type Value } from './value.ts';
 import { compare } from './value-order.ts';
 
@@ -36,17 +37,31 @@ export function compileSort(sort: Doc): Sort {
   return { fields, values, compareValues };
 }
 
-/** An array sorts by its least element ascending and by its greatest descending; an empty one before null. */
+/** What an empty array counts as: less than null. */
+const EMPTY = new MinKey();
+
+/**
+ * An array sorts by its least element ascending and by its greatest descending. As in an index, an element that is no
+ * document has null at every path into it.
+ */
 function sortValue(doc: Doc, { path, direction }: SortField): Value {
+  const parts = splitPath(path);
   let best: Value | undefined;
   const offer = (value: Value) => {
     if (best === undefined || compare(value, best) * direction < 0) best = value;
   };
-  visit(doc, splitPath(path), 0, value => {
-    if (Array.isArray(value) && value.length > 0) value.forEach(offer);
-    else offer(value ?? null);
-    return false;
-  });
+  const walk = (value: Value | undefined, at: number): void => {
+    const part = parts[at];
+    if (!Array.isArray(value)) {
+      if (part === undefined) offer(value ?? null);
+      else walk(value instanceof Doc ? value.get(part) : undefined, at + 1);
+    } else if (part === undefined) {
+      if (value.length === 0) offer(EMPTY);
+      else value.forEach(offer);
+    } else if (isIndex(part)) walk(value[Number(part)], at + 1);
+    else for (const item of value) walk(item instanceof Doc ? item : undefined, at);
+  };
+  walk(doc, 0);
   return best ?? null;
 }
 

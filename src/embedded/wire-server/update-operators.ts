@@ -9,7 +9,7 @@ import { compare, equal } from './value-order.ts';
 /** Makes an operator's change from its operand. `$rename` is done by the steps it is compiled into. */
 export const operators: Record<string, (operand: Value, path: string) => Change> = {
   $set: operand => () => operand,
-  $setOnInsert: operand => (_old, context) => (context.inserting ? operand : KEEP),
+  $setOnInsert: operand => () => operand,
   $unset: () => old => (old === undefined ? KEEP : undefined),
   $inc: (operand, path) => arithmetic('$inc', operand, path),
   $mul: (operand, path) => arithmetic('$mul', operand, path),

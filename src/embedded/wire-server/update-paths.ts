@@ -23,6 +23,8 @@ export interface Step {
   readonly change: Change;
   /** Missing parents are made; $unset, $pull and $pop do not. */
   readonly creates: boolean;
+  /** $setOnInsert: not even its path is looked at otherwise. */
+  readonly onlyOnInsert?: boolean;
   /** For $rename: where the value comes from. */
   readonly source?: string[];
 }

@@ -46,6 +46,7 @@ export function compileUpdate(update: Value, arrayFilters: Value | undefined): U
 function applySteps(doc: Doc, steps: Step[], context: UpdateContext): Doc {
   let next = doc;
   for (const step of steps) {
+    if (step.onlyOnInsert && !context.inserting) continue;
     let now = step;
     if (step.source) {
       const moved = step.source.reduce<Value | undefined>(
@@ -116,7 +117,9 @@ function compileOperator(name: string, operand: Value): Step[] {
       `Modifiers operate on fields but we found type ${typeName(operand)} instead: {${name}: ${show(operand)}}`,
     );
   return operand.fields.flatMap(({ name: path, value }): Step[] => {
-    const step = { path, parts: checkPath(path), change: make(value, path), creates: !NOT_CREATING.has(name) };
+    const onlyOnInsert = name === '$setOnInsert';
+    const creates = !NOT_CREATING.has(name);
+    const step = { path, parts: checkPath(path), change: make(value, path), creates, onlyOnInsert };
     if (name !== '$rename') return [step];
     if (typeof value !== 'string') return fail(2, `The 'to' field for $rename must be a string: ${path}`);
     if (path === value) return fail(2, `The source and target field for $rename must differ: ${path}`);
