@@ -1,54 +1,45 @@
-import { words } from './arguments.ts';
 import { ChangeStream } from './change-stream.ts';
-import { type Context, collectionOf, deadlineOf, variablesOf } from './context.ts';
-import type { CursorSource } from './cursors.ts';
+import { type Context, collectionOf, words } from './context.ts';
+import { type CursorSource, cursorReply, FIRST_BATCH, listSource, sourceOf } from './cursors.ts';
 import { fail } from './errors.ts';
 import { explainAggregate } from './explain.ts';
 import { docToPlain, fromObject, type PlainObject, runMingo } from './expression.ts';
-import { compileGroup, type Grouping } from './group.ts';
+import { compileGroup } from './group.ts';
 import { labelStreamError } from './labels.ts';
-import { ListSource } from './list-source.ts';
 import { always, compileFilter, conjunction, type Node } from './match.ts';
 import { Query } from './query.ts';
-import { cursorReply, QuerySource } from './read-commands.ts';
 import { compileSort, type Sort } from './sort.ts';
 import { asNumber, Doc, doc, show, type Value } from './value.ts';
-import { checkCollation } from './write-commands.ts';
 
-/** Stages that mingo runs the way a real server does. */
-const STAGES = new Set(
-  words(`$match $sort $skip $limit $project $addFields $set $unset $group $unwind $count $facet $sortByCount
-  $replaceRoot $replaceWith $redact $sample $lookup $unionWith $documents`),
-);
+/** Stages that mingo runs the way a real server does; the first of them look at one document at a time. */
 const SINGLE = new Set(words(`$project $addFields $set $unset $unwind $replaceRoot $replaceWith $redact $match`));
+const STAGES = new Set([
+  ...SINGLE,
+  ...words(`$sort $skip $limit $group $count $facet $sortByCount $sample $lookup $unionWith $documents`),
+]);
 const REFUSED = new Set(
   words(`$out $bucket $bucketAuto $setWindowFields $densify $fill $merge $graphLookup $geoNear $indexStats
   $collStats $planCacheStats $search $vectorSearch $listSessions $listSampledQueries $currentOp
   $listLocalSessions`),
 );
 
-/** The part of a pipeline that the query engine does itself. */
-export interface Leading {
-  readonly filter: Node;
-  readonly sort: Sort | undefined;
-  readonly skip: number;
-  readonly limit: number;
-  readonly rest: Doc[];
-}
+const nameOf = (stage: Doc | undefined): string => stage?.first?.name ?? '';
 
 function checkStages(pipeline: Doc[]): void {
   pipeline.forEach((stage, index) => {
+    const name = nameOf(stage);
     if (stage.fields.length !== 1) fail(40323, 'A pipeline stage specification object must contain exactly one field.');
-    const name = stage.first?.name as string;
-    if (name === '$changeStream') {
-      if (index > 0) fail(40602, '$changeStream is only valid as the first stage in a pipeline');
-    } else if (REFUSED.has(name)) fail(115, `${name} is not supported by this server`);
-    else if (!STAGES.has(name)) fail(40324, `Unrecognized pipeline stage name: '${name}'`);
+    if (REFUSED.has(name)) fail(115, `${name} is not supported by this server`);
+    if (name === '$changeStream' && index > 0) fail(40602, `${name} is only valid as the first stage in a pipeline`);
+    if (name !== '$changeStream' && !STAGES.has(name)) fail(40324, `Unrecognized pipeline stage name: '${name}'`);
   });
 }
 
-/** Takes $match, $sort, $skip and $limit from the front as far as one query can express them. */
-export function leadingStages(pipeline: Doc[], variables: PlainObject | undefined): Leading {
+/** The query that does $match, $sort, $skip and $limit from the front of a pipeline, and the stages that are left. */
+export function pipelineQuery(context: Context): { query: Query; rest: Doc[] } {
+  const { args, session, deadline } = context;
+  const { variables } = args;
+  const pipeline = args.docs('pipeline');
   const filters: Node[] = [];
   let sort: Sort | undefined;
   let skip = 0;
@@ -58,14 +49,16 @@ export function leadingStages(pipeline: Doc[], variables: PlainObject | undefine
     const { name, value } = (pipeline[at] as Doc).first as { name: string; value: Value };
     if (name === '$match' && !skip && !limit) {
       if (!(value instanceof Doc)) fail(15959, 'the match filter must be an expression in an object');
-      filters.push(compileFilter(value as Doc, { variables }));
+      filters.push(compileFilter(value as Doc, variables));
     } else if (name === '$sort' && !sort && !skip && !limit && value instanceof Doc && value.first)
       sort = compileSort(value);
     else if (name === '$skip' && !limit) skip += whole(value, '$skip', 15956, 0);
     else if (name === '$limit' && !limit) limit = whole(value, '$limit', 15958, 1);
     else break;
   }
-  return { filter: filters.length ? conjunction(filters) : always, sort, skip, limit, rest: pipeline.slice(at) };
+  const filter = filters.length ? conjunction(filters) : always;
+  const options = { filter, sort, skip, limit, hint: args.get('hint'), transaction: session?.transaction, deadline };
+  return { query: new Query(collectionOf(context), options), rest: pipeline.slice(at) };
 }
 
 function whole(value: Value, name: string, code: number, least: number): number {
@@ -78,108 +71,84 @@ function whole(value: Value, name: string, code: number, least: number): number 
 export async function aggregateCommand(context: Context): Promise<Doc> {
   const { args, db } = context;
   const pipeline = args.docs('pipeline');
-  checkCollation(args);
-  if (args.boolean('explain')) return explainAggregate(context, pipeline);
-  const cursor =
-    args.optionalDoc('cursor') ??
-    fail(9, "The 'cursor' option is required, except for aggregate with the explain argument");
+  args.refuseCollation();
+  if (args.boolean('explain')) return explainAggregate(context);
+  const cursor = args.optionalDoc('cursor');
+  if (!cursor) return fail(9, "The 'cursor' option is required, except for aggregate with the explain argument");
   checkStages(pipeline);
-  const size = asNumber(cursor.get('batchSize')) ?? 101;
+  const size = asNumber(cursor.get('batchSize')) ?? FIRST_BATCH;
   const target = args.body.first?.value;
   if (typeof target !== 'string' && asNumber(target) !== 1)
     return fail(9, "Invalid command format: the 'aggregate' field must specify a collection name or 1");
-  const ns = `${db}.${typeof target === 'string' ? args.collection() : '$cmd.aggregate'}`;
-  if (pipeline[0]?.first?.name === '$changeStream') return openStream(context, pipeline, ns, size);
-  return cursorReply(context, ns, await sourceOf(context, pipeline, ns), size);
+  const collection = typeof target === 'string' ? args.collection() : undefined;
+  const ns = `${db}.${collection ?? '$cmd.aggregate'}`;
+  if (nameOf(pipeline[0]) === '$changeStream') return openStream(context, pipeline, collection, ns, size || 1);
+  const documents = nameOf(pipeline[0]) === '$documents' ? pipeline[0]?.first?.value : undefined;
+  if (collection === undefined && !documents) fail(73, `'${nameOf(pipeline[0])}' is not valid without a collection`);
+  const source = documents ? literal(documents, pipeline, args.variables) : await results(context);
+  return cursorReply(context, ns, source, size);
 }
 
-async function openStream(context: Context, pipeline: Doc[], ns: string, size: number): Promise<Doc> {
-  const { args, db, session } = context;
-  if (session?.transaction)
-    fail(
-      263,
-      'Operation not permitted in transaction :: caused by :: Aggregation stage $changeStream cannot run within a multi-document transaction',
-    );
-  const collection = args.body.first?.value;
+async function openStream(
+  context: Context,
+  pipeline: Doc[],
+  collection: string | undefined,
+  ns: string,
+  size: number,
+): Promise<Doc> {
+  const { db, session, services } = context;
+  if (session?.transaction) fail(263, 'Aggregation stage $changeStream cannot run within a multi-document transaction');
   const options = pipeline[0]?.first?.value;
-  const wholeCluster = options instanceof Doc && options.get('allChangesForCluster') === true;
-  if (wholeCluster && db !== 'admin')
+  const everything = options instanceof Doc && options.get('allChangesForCluster') === true;
+  if (everything && db !== 'admin')
     fail(72, "A $changeStream with 'allChangesForCluster:true' may only be opened on the 'admin' database");
-  const watched = {
-    db: wholeCluster ? undefined : db,
-    collection: typeof collection === 'string' ? collection : undefined,
-  };
   try {
-    return await cursorReply(context, ns, new ChangeStream(context.services, watched, pipeline), size === 0 ? 1 : size);
+    const stream = new ChangeStream(services, { db: everything ? undefined : db, collection }, pipeline);
+    return await cursorReply(context, ns, stream, size);
   } catch (error) {
     labelStreamError(error);
     throw error;
   }
 }
 
-async function sourceOf(context: Context, pipeline: Doc[], _ns: string): Promise<CursorSource> {
-  const { args, db, session } = context;
-  const variables = variablesOf(args);
-  const documents = pipeline[0]?.first?.name === '$documents' ? pipeline[0].first.value : undefined;
-  if (documents !== undefined) {
-    const items = runMingo([{}], [docToPlain(doc({ $project: { list: documents } }))], variables)[0]
-      ?.list as PlainObject[];
-    return new ListSource(runMingo(items, pipeline.slice(1).map(docToPlain), variables).map(fromObject));
-  }
-  if (typeof args.body.first?.value !== 'string')
-    return fail(73, `{aggregate: 1} is not valid for '${String(pipeline[0]?.first?.name)}'; a collection is required.`);
-  const { rest, sort, ...leading } = leadingStages(pipeline, variables);
-  const query = new Query(collectionOf(context), {
-    ...leading,
-    sort,
-    hint: args.get('hint'),
-    transaction: session?.transaction,
-    ...deadlineOf(context),
+/** `$documents`: a pipeline over documents that stand in it. */
+function literal(documents: Value, pipeline: Doc[], variables: PlainObject | undefined): CursorSource {
+  const [held] = runMingo([{}], [docToPlain(doc({ $project: { list: documents } }))], variables);
+  return listSource(run(held?.list as PlainObject[], pipeline.slice(1).map(docToPlain), variables));
+}
+
+const run = (input: PlainObject[], stages: PlainObject[], ...more: [PlainObject | undefined, Others?]): Doc[] =>
+  runMingo(input, stages, ...more).map(fromObject);
+
+async function results(context: Context): Promise<CursorSource> {
+  const { query, rest } = pipelineQuery(context);
+  const { variables } = context.args;
+  if (rest.length === 0) return sourceOf(query);
+  const grouping = nameOf(rest[0]) === '$group' ? compileGroup(rest[0]?.first?.value as Value) : undefined;
+  // Stages that look at one document at a time run with the query, so that its slices are theirs too.
+  const stop = grouping ? 1 : rest.findIndex(stage => !SINGLE.has(nameOf(stage)));
+  const singles = (stop < 0 ? rest : rest.slice(0, stop)).map(docToPlain);
+  const stages = stop < 0 ? [] : rest.slice(stop);
+  let input: Doc[] = [];
+  await query.each(({ doc: document }) => {
+    if (grouping) grouping.add(document);
+    else if (singles.length === 0) input.push(document);
+    else input.push(...run([docToPlain(document)], singles, variables));
+    return true;
   });
-  if (rest.length === 0) return new QuerySource(query, undefined);
-  const grouping = rest[0]?.first?.name === '$group' ? compileGroup(rest[0].first.value) : undefined;
-  const { input, stages } = grouping ? await grouped(query, grouping, rest) : await transformed(query, rest, variables);
-  if (stages.length === 0) return new ListSource(input);
+  if (grouping) input = grouping.results();
   // mingo would make a document with 0 of nothing.
-  if (stages.at(-1)?.first?.name === '$count' && input.length === 0) return new ListSource([]);
-  const others = otherCollections(context, db, stages);
-  return new ListSource(runMingo(input.map(docToPlain), stages.map(docToPlain), variables, others).map(fromObject));
+  if (nameOf(stages.at(-1)) === '$count' && input.length === 0) return listSource([]);
+  if (stages.length) input = run(input.map(docToPlain), stages.map(docToPlain), variables, otherCollections(context));
+  return listSource(input);
 }
 
-async function grouped(query: Query, grouping: Grouping, rest: Doc[]): Promise<{ input: Doc[]; stages: Doc[] }> {
-  await query.each(match => {
-    grouping.add(match.doc);
-    return true;
-  });
-  return { input: grouping.results(), stages: rest.slice(1) };
-}
+type Others = (name: string) => PlainObject[];
 
-/** Stages that look at one document at a time run with the query, so that its slices are theirs too. */
-async function transformed(
-  query: Query,
-  rest: Doc[],
-  variables: PlainObject | undefined,
-): Promise<{ input: Doc[]; stages: Doc[] }> {
-  const one = rest.findIndex(stage => !SINGLE.has(stage.first?.name ?? ''));
-  const singles = (one < 0 ? rest : rest.slice(0, one)).map(docToPlain);
-  const input: Doc[] = [];
-  await query.each(match => {
-    if (singles.length === 0) input.push(match.doc);
-    else for (const result of runMingo([docToPlain(match.doc)], singles, variables)) input.push(fromObject(result));
-    return true;
-  });
-  return { input, stages: one < 0 ? [] : rest.slice(one) };
-}
-
-/** What $lookup and $unionWith may read. */
-function otherCollections(
-  { services }: Context,
-  db: string,
-  stages: Doc[],
-): ((name: string) => PlainObject[]) | undefined {
-  if (!stages.some(stage => ['$lookup', '$unionWith', '$facet'].includes(stage.first?.name ?? ''))) return undefined;
-  return name =>
-    [...(services.store.find(`${db}.${name}`)?.records.values() ?? [])].map(rec =>
-      docToPlain(Doc.fromBytes(rec.bytes)),
-    );
-}
+/** What $lookup and $unionWith read. */
+const otherCollections =
+  ({ services, db }: Context): Others =>
+  name => {
+    const records = services.store.find(`${db}.${name}`)?.records.values() ?? [];
+    return Array.from(records, rec => docToPlain(Doc.fromBytes(rec.bytes)));
+  };

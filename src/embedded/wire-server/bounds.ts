@@ -1,8 +1,8 @@
 import { BSONRegExp } from 'bson';
 import type { IndexField } from './index-keys.ts';
 import type { Node } from './match.ts';
-import type { Value } from './value.ts';
-import { keyOf, ORDER, typeOrder } from './value-order.ts';
+import { ORDER, typeOrder, type Value } from './value.ts';
+import { keyOf } from './value-order.ts';
 
 /** Values between two keys of one field. */
 interface Interval {
@@ -19,7 +19,7 @@ export interface Range {
   readonly point: boolean;
 }
 
-interface Constraint {
+export interface Constraint {
   readonly path: string;
   readonly intervals: Interval[];
   /** No document without the field can pass. */
@@ -28,8 +28,12 @@ interface Constraint {
 
 /** Sorts behind every key that begins with what stands before it: no component begins with this byte. */
 export const AFTER = '\xff';
-const ALL: Interval = { low: '', lowIn: true, high: AFTER, highIn: false };
-const NULL_KEY = keyOf(null);
+const span = (low: string, high: string): Interval => ({ low, lowIn: true, high, highIn: false });
+const point = (key: string): Interval => ({ low: key, lowIn: true, high: key, highIn: true });
+/** All values of the types from one to another. */
+const types = (from: number, to = from) => span(String.fromCharCode(from), String.fromCharCode(to + 1));
+const ALL = span('', AFTER);
+const NULL = point(keyOf(null));
 
 /** What a filter demands of each path, as far as an index can use it. Only conjunctions count. */
 export function constraintsOf(node: Node, prefix = ''): Constraint[] {
@@ -39,25 +43,26 @@ export function constraintsOf(node: Node, prefix = ''): Constraint[] {
   if (node.op === 'elemMatch') return node.children.flatMap(child => constraintsOf(child, `${path}.`));
   const intervals = intervalsOf(node.op as string, node.operand as Value);
   if (!intervals) return [];
-  const nullable = intervals.some(interval => interval !== ALL && inside(NULL_KEY, interval));
+  const nullable = intervals.some(interval => interval !== ALL && covers(interval, NULL));
   return [{ path, intervals, needsField: !nullable }];
 }
-
-const point = (key: string): Interval => ({ low: key, lowIn: true, high: key, highIn: true });
 
 function intervalsOf(op: string, operand: Value): Interval[] | undefined {
   switch (op) {
     case 'eq':
       return Array.isArray(operand) ? undefined : [point(keyOf(operand))];
-    case 'in':
-      return membersOf(operand as Value[]);
+    case 'in': {
+      const members = operand as Value[];
+      if (members.some(member => Array.isArray(member) || member instanceof BSONRegExp)) return undefined;
+      return [...new Set(members.map(keyOf))].sort().map(point);
+    }
     case 'gt':
     case 'gte':
     case 'lt':
     case 'lte':
       return comparison(op, operand);
     case 'exists':
-      return operand === true || operand === 1 ? [ALL] : [point(NULL_KEY)];
+      return operand === true || operand === 1 ? [ALL] : [NULL];
     case 'regex':
       return prefixOf(operand as BSONRegExp);
     default:
@@ -65,102 +70,72 @@ function intervalsOf(op: string, operand: Value): Interval[] | undefined {
   }
 }
 
-function membersOf(members: Value[]): Interval[] | undefined {
-  if (members.some(member => Array.isArray(member) || member instanceof BSONRegExp)) return undefined;
-  return [...new Set(members.map(keyOf))].sort().map(point);
-}
-
 function comparison(op: string, operand: Value): Interval[] | undefined {
   const order = typeOrder(operand);
-  if (order === ORDER.null) return op.endsWith('e') ? [point(NULL_KEY)] : [];
+  const orEqual = op.endsWith('e');
+  if (order === ORDER.null) return orEqual ? [NULL] : [];
   if (order === ORDER.array || order === ORDER.minKey || order === ORDER.maxKey) return undefined;
   const key = keyOf(operand);
-  const low = String.fromCharCode(order);
-  const high = String.fromCharCode(order + 1);
-  if (op.startsWith('g')) return [{ low: key, lowIn: op === 'gte', high, highIn: false }];
-  return [{ low, lowIn: true, high: key, highIn: op === 'lte' }];
+  const all = types(order);
+  return [op.startsWith('g') ? { ...all, low: key, lowIn: orEqual } : { ...all, high: key, highIn: orEqual }];
 }
 
 /** `^abc` without options: all strings that begin so (and stored patterns, which may be equal). */
-function prefixOf(pattern: BSONRegExp): Interval[] | undefined {
-  const prefix =
-    pattern.options === '' ? /^\^([\w\s@:/-]+)(?![\w\s@:/-]*[?*{|])/.exec(pattern.pattern)?.[1] : undefined;
-  if (!prefix || pattern.pattern.includes('|')) return undefined;
+function prefixOf({ pattern, options }: BSONRegExp): Interval[] | undefined {
+  const prefix = /^\^([\w\s@:/-]+)(?![\w\s@:/-]*[?*{|])/.exec(pattern)?.[1];
+  if (!prefix || options !== '' || pattern.includes('|')) return undefined;
   const low = String.fromCharCode(ORDER.string) + Buffer.from(prefix).toString('latin1');
-  const types: Interval = {
-    low: String.fromCharCode(ORDER.regex),
-    lowIn: true,
-    high: String.fromCharCode(ORDER.regex + 1),
-    highIn: false,
-  };
-  return [{ low, lowIn: true, high: low + AFTER, highIn: false }, types];
-}
-
-function inside(key: string, { low, lowIn, high, highIn }: Interval): boolean {
-  return (key > low || (lowIn && key === low)) && (key < high || (highIn && key === high));
+  return [span(low, low + AFTER), types(ORDER.regex)];
 }
 
 function intersect(a: Interval[], b: Interval[]): Interval[] {
-  const result: Interval[] = [];
-  for (const x of a) {
-    for (const y of b) {
-      const left = x.low > y.low || (x.low === y.low && !x.lowIn) ? x : y;
-      const right = x.high < y.high || (x.high === y.high && !x.highIn) ? x : y;
-      const cut = { low: left.low, lowIn: left.lowIn, high: right.high, highIn: right.highIn };
-      if (cut.low < cut.high || (cut.low === cut.high && cut.lowIn && cut.highIn)) result.push(cut);
-    }
-  }
-  return result;
+  return a.flatMap(x =>
+    b.flatMap(y => {
+      const { low, lowIn } = x.low > y.low || (x.low === y.low && !x.lowIn) ? x : y;
+      const { high, highIn } = x.high < y.high || (x.high === y.high && !x.highIn) ? x : y;
+      return low < high || (low === high && lowIn && highIn) ? [{ low, lowIn, high, highIn }] : [];
+    }),
+  );
 }
 
 /** The ranges of one index field, or undefined if the filter says nothing about it. */
-export function rangesOf(field: IndexField, constraints: Constraint[]): Range[] | undefined {
-  const own = constraints.filter(constraint => constraint.path === field.path);
-  if (own.length === 0) return undefined;
-  let intervals = (own[0] as Constraint).intervals;
+export function rangesOf({ path, multikey, descending }: IndexField, constraints: Constraint[]): Range[] | undefined {
+  const [first, ...others] = constraints.filter(constraint => constraint.path === path);
+  if (!first) return undefined;
+  let { intervals } = first;
   // Different elements of an array may meet different conditions: then only one of them bounds the scan.
-  if (!field.multikey) for (const constraint of own.slice(1)) intervals = intersect(intervals, constraint.intervals);
+  if (!multikey) for (const other of others) intervals = intersect(intervals, other.intervals);
   if (intervals.length === 1 && intervals[0] === ALL) return undefined;
-  const ranges = intervals.map(interval => toRange(interval, field.descending));
-  return field.descending ? ranges.reverse() : ranges;
+  return descending ? intervals.map(descendingRange).reverse() : intervals.map(ascendingRange);
 }
 
-function toRange({ low, lowIn, high, highIn }: Interval, descending: boolean): Range {
-  const exact = low === high;
-  if (!descending) return { from: lowIn ? low : low + AFTER, to: highIn ? high + AFTER : high, point: exact };
+const ascendingRange = ({ low, lowIn, high, highIn }: Interval): Range => ({
+  from: lowIn ? low : low + AFTER,
+  to: highIn ? high + AFTER : high,
+  point: low === high,
+});
+
+function descendingRange({ low, lowIn, high, highIn }: Interval): Range {
   const from = highIn ? complement(high) : complement(high) + AFTER;
+  const to = lowIn ? complement(low) + AFTER : complement(low);
   // A lone type byte stands for the type's least value, whose complement may go on with any bytes.
-  if (low.length === 1 && lowIn && !exact)
-    return { from, to: String.fromCharCode(256 - low.charCodeAt(0)), point: false };
-  return { from, to: lowIn ? complement(low) + AFTER : complement(low), point: exact };
+  const whole = low.length === 1 && lowIn && low !== high;
+  return { from, to: whole ? String.fromCharCode(256 - low.charCodeAt(0)) : to, point: low === high };
 }
 
-function complement(key: string): string {
-  let result = '';
-  for (let i = 0; i < key.length; i++) result += String.fromCharCode(255 - key.charCodeAt(i));
-  return result;
-}
+const complement = (key: string): string =>
+  Buffer.from(Buffer.from(key, 'latin1').map(byte => 255 - byte)).toString('latin1');
 
 /** True if every document the filter accepts meets a partial index's condition. */
 export function implies(constraints: Constraint[], condition: Node): boolean {
-  return condition.kind === 'and' && condition.children.length > 0
-    ? condition.children.every(child => implies(constraints, child))
-    : impliesOne(constraints, condition);
-}
-
-function impliesOne(constraints: Constraint[], condition: Node): boolean {
+  if (condition.kind === 'and') return condition.children.every(child => implies(constraints, child));
   const [wanted] = constraintsOf(condition);
-  if (!wanted) return condition.kind === 'and';
-  if (condition.op === 'exists')
-    return constraints.some(
-      constraint => constraint.path === wanted.path && (condition.operand === true) === constraint.needsField,
-    );
-  return constraints.some(
-    constraint =>
-      constraint.path === wanted.path &&
-      constraint.intervals.length > 0 &&
-      constraint.intervals.every(interval => wanted.intervals.some(outer => covers(outer, interval))),
-  );
+  if (!wanted) return false;
+  return constraints.some(({ path, needsField, intervals }) => {
+    if (path !== wanted.path) return false;
+    if (condition.op === 'exists') return (condition.operand === true) === needsField;
+    return intervals.length > 0 && intervals.every(inner => wanted.intervals.some(outer => covers(outer, inner)));
+  });
 }
 
 function covers(outer: Interval, inner: Interval): boolean {

@@ -1,7 +1,5 @@
 import { Timestamp } from 'bson';
-import { words } from './arguments.ts';
-import { idKeyOf } from './collection.ts';
-import type { Context } from './context.ts';
+import { type Context, words } from './context.ts';
 import type { CursorSource } from './cursors.ts';
 import { difference } from './diff.ts';
 import { fail } from './errors.ts';
@@ -9,22 +7,19 @@ import type { Event } from './event-log.ts';
 import { docToPlain, fromObject, runMingo } from './expression.ts';
 import { compileFilter } from './match.ts';
 import type { Services } from './server.ts';
-import { asText, Doc, doc, Field, RawDoc, show, type Value } from './value.ts';
+import { asText, Doc, doc, Field, show, type Value } from './value.ts';
+import { keyOf } from './value-order.ts';
 
-/** Stages that may follow $changeStream. */
-const STAGES = new Set(words(`$match $project $addFields $set $unset $replaceRoot $replaceWith $redact`));
-const OPTIONS = new Set([
-  'fullDocument',
-  'fullDocumentBeforeChange',
-  'resumeAfter',
-  'startAfter',
-  'startAtOperationTime',
-  'allChangesForCluster',
-  'showExpandedEvents',
-]);
+/** Stages that may follow $changeStream, and those that may not. */
+const STAGES = new Set(words('$match $project $addFields $set $unset $replaceRoot $replaceWith $redact'));
+const FORBIDDEN = words('$group $sort $limit $skip $unwind $lookup $facet $count $out $merge $bucket $sample');
+const OPTIONS = new Set(
+  words(`fullDocument fullDocumentBeforeChange resumeAfter startAfter startAtOperationTime allChangesForCluster
+    showExpandedEvents`),
+);
 
 /** What a stream watches: one collection, a database, or everything. */
-export interface Watched {
+interface Watched {
   readonly db: string | undefined;
   readonly collection: string | undefined;
 }
@@ -36,23 +31,26 @@ const INVALIDATE = '02';
 const tokenOf = (seq: number, kind = NORMAL): Doc =>
   doc({ _data: `82${seq.toString(16).padStart(16, '0').toUpperCase()}${kind}` });
 
-function seqOf(token: Value | undefined): { seq: number; kind: string } {
+function seqOf(token: Value): { seq: number; kind: string } {
   const data = token instanceof Doc ? token.get('_data') : undefined;
-  const parts = typeof data === 'string' ? /^82([0-9A-F]{16})(0[12])$/i.exec(data) : null;
-  if (!parts) return fail(token instanceof Doc ? 260 : 14, 'the resume token is not one of this server');
-  return { seq: Number.parseInt(parts[1] as string, 16), kind: parts[2] as string };
+  const [, seq, kind] = /^82([0-9A-F]{16})(0[12])$/i.exec(asText(data)) ?? [];
+  if (!seq || !kind) return fail(token instanceof Doc ? 260 : 14, 'the resume token is not one of this server');
+  return { seq: Number.parseInt(seq, 16), kind };
 }
+
+const lost = (): never =>
+  fail(286, 'Resume of change stream was not possible, as the resume point may no longer be in the oplog.');
 
 export class ChangeStream implements CursorSource {
   readonly waits = true;
   done = false;
+  resumeToken: Doc;
   readonly #services: Services;
   readonly #watched: Watched;
   readonly #options: Doc;
   readonly #transform: (event: Doc) => Doc | undefined;
   /** The last event it has looked at. */
   #seq: number;
-  #token: Doc;
   #wake: (() => void) | undefined;
 
   constructor(services: Services, watched: Watched, stages: Doc[]) {
@@ -61,77 +59,42 @@ export class ChangeStream implements CursorSource {
     this.#options = checkOptions(stages[0] as Doc);
     this.#transform = compileStages(stages.slice(1));
     this.#seq = this.#start();
-    this.#token = tokenOf(this.#seq);
+    this.resumeToken = tokenOf(this.#seq);
   }
 
   #start(): number {
     const { events } = this.#services.store;
     const after = this.#options.get('resumeAfter') ?? this.#options.get('startAfter');
+    const from = this.#options.get('startAtOperationTime');
     if (after !== undefined) {
       const { seq, kind } = seqOf(after);
       if (kind === INVALIDATE && this.#options.has('resumeAfter'))
-        return fail(
+        fail(
           260,
           "Attempting to resume a change stream using 'resumeAfter' is not allowed from an invalidate notification.",
         );
-      if (seq >= events.next) return fail(280, 'cannot resume stream; the resume token was not found');
-      if (seq + 1 < events.oldest)
-        return fail(
-          286,
-          'Resume of change stream was not possible, as the resume point may no longer be in the oplog.',
-        );
-      return seq;
+      if (seq >= events.next) fail(280, 'cannot resume stream; the resume token was not found');
+      return seq + 1 < events.oldest ? lost() : seq;
     }
-    const from = this.#options.get('startAtOperationTime');
     if (from === undefined) return events.shown;
     if (!(from instanceof Timestamp))
       return fail(14, "BSON field '$changeStream.startAtOperationTime' is the wrong type, expected type 'timestamp'");
-    return this.#seqBefore(from);
-  }
-
-  #seqBefore(from: Timestamp): number {
-    const { events } = this.#services.store;
-    for (const event of events.after(events.oldest - 1)) {
-      if (event.time.compare(from) < 0) continue;
-      if (event.seq === events.oldest && events.oldest > 1)
-        return fail(
-          286,
-          'Resume of change stream was not possible, as the resume point may no longer be in the oplog.',
-        );
-      return event.seq - 1;
-    }
+    for (const { seq, time } of events.after(events.oldest - 1))
+      if (time.compare(from) >= 0) return seq === events.oldest && seq > 1 ? lost() : seq - 1;
     return events.shown;
-  }
-
-  get resumeToken(): Doc {
-    return this.#token;
   }
 
   async next(size: number, { connection }: Context, waitMs = 0): Promise<Doc[]> {
     const batch = this.#collect(size);
     const end = performance.now() + waitMs;
     while (batch.length === 0 && !this.done && !connection.closed && performance.now() < end) {
-      await this.#event(end - performance.now(), connection);
+      await connection.until(end - performance.now(), finish => {
+        this.#wake = finish;
+        return this.#services.store.events.listeners.add(finish);
+      });
       batch.push(...this.#collect(size));
     }
     return batch;
-  }
-
-  /** Until something becomes durable, the time is over, or nobody waits any more. */
-  async #event(ms: number, connection: Context['connection']): Promise<void> {
-    await new Promise<void>(resolve => {
-      const finish = () => {
-        clearTimeout(timer);
-        forgetEvents();
-        forgetClose();
-        this.#wake = undefined;
-        resolve();
-      };
-      const timer = setTimeout(finish, ms);
-      const forgetEvents = this.#services.store.events.listen(finish);
-      const forgetClose = connection.onClose(finish);
-      this.#wake = finish;
-    });
   }
 
   close(): void {
@@ -142,87 +105,64 @@ export class ChangeStream implements CursorSource {
   #collect(size: number): Doc[] {
     const { events } = this.#services.store;
     const batch: Doc[] = [];
-    if (this.#seq + 1 < events.oldest)
-      fail(286, 'Resume of change stream was not possible, as the resume point may no longer be in the oplog.');
+    if (this.#seq + 1 < events.oldest) lost();
     for (const event of events.after(this.#seq)) {
       this.#seq = event.seq;
-      this.#token = tokenOf(event.seq);
-      if (this.#concerns(event)) this.#add(batch, this.#describe(event), this.#token);
+      this.resumeToken = tokenOf(event.seq);
+      if (this.#concerns(event)) this.#add(batch, this.#describe(event));
       if (this.#invalidates(event)) {
-        this.#token = tokenOf(event.seq, INVALIDATE);
-        this.#add(
-          batch,
-          doc({ operationType: 'invalidate', clusterTime: event.time, wallTime: event.wallTime }),
-          this.#token,
-        );
+        this.resumeToken = tokenOf(event.seq, INVALIDATE);
+        this.#add(batch, doc({ operationType: 'invalidate', clusterTime: event.time, wallTime: event.wallTime }));
         this.done = true;
-        return batch;
       }
-      if (size > 0 && batch.length >= size) return batch;
+      if (this.done || (size > 0 && batch.length >= size)) break;
     }
     return batch;
   }
 
-  #add(batch: Doc[], body: Doc, token: Doc): void {
-    const whole = new Doc([new Field('_id', token), ...body.fields]);
-    const shown = this.#transform(whole);
+  #add(batch: Doc[], body: Doc): void {
+    const shown = this.#transform(new Doc([new Field('_id', this.resumeToken), ...body.fields]));
     if (!shown) return;
-    if (!shown.has('_id'))
-      fail(
-        280,
-        'Encountered an event whose _id field, which contains the resume token, was modified by the pipeline. Modifying the _id field of an event makes it impossible to resume the stream from that point. Only transformations that retain the unmodified _id field are allowed.',
-      );
+    if (!shown.has('_id')) fail(280, 'The pipeline removed the _id of an event, which is its resume token.');
     batch.push(shown);
   }
 
-  #concerns(event: Event): boolean {
-    const { db, collection } = this.#watched;
-    if (db === undefined) return true;
-    if (event.db !== db) return false;
-    if (collection === undefined) return true;
-    return event.collection === collection || (event.kind === 'rename' && event.to === `${db}.${collection}`);
+  #concerns({ db, collection, kind, to }: Event): boolean {
+    const watched = this.#watched;
+    if (watched.db !== db || watched.collection === undefined) return (watched.db ?? db) === db;
+    return collection === watched.collection || (kind === 'rename' && to === `${db}.${watched.collection}`);
   }
 
   #invalidates(event: Event): boolean {
-    const { db, collection } = this.#watched;
-    if (db === undefined || event.db !== db) return false;
-    if (collection === undefined) return event.kind === 'dropDatabase';
+    if (this.#watched.db !== event.db) return false;
+    if (this.#watched.collection === undefined) return event.kind === 'dropDatabase';
     return (event.kind === 'drop' || event.kind === 'rename') && this.#concerns(event);
   }
 
   #describe(event: Event): Doc {
-    const { kind, db, collection, after, to, transaction } = event;
-    const ns = kind === 'dropDatabase' ? doc({ db }) : doc({ db, coll: collection });
-    const target =
-      to === undefined ? undefined : doc({ db: to.slice(0, to.indexOf('.')), coll: to.slice(to.indexOf('.') + 1) });
+    const { kind, db, collection, before, after, to, id, transaction } = event;
+    const [toDb, ...toName] = to?.split('.') ?? [];
+    const whole = kind === 'insert' || kind === 'replace' ? Doc.fromBytes(after as string) : undefined;
+    const looksUp = kind === 'update' && (this.#options.get('fullDocument') ?? 'default') !== 'default';
     return doc({
       operationType: kind,
       clusterTime: event.time,
       wallTime: event.wallTime,
-      ...(transaction && { txnNumber: transaction.number, lsid: transaction.lsid }),
-      ...((kind === 'insert' || kind === 'replace') && { fullDocument: new RawDoc(after as string) }),
-      ...(kind === 'update' &&
-        this.#options.get('fullDocument') !== undefined &&
-        this.#options.get('fullDocument') !== 'default' && { fullDocument: this.#lookUp(event) }),
-      ns,
-      ...(target && { to: target }),
-      ...(event.id !== undefined && { documentKey: doc({ _id: event.id }) }),
-      ...(kind === 'update' && { updateDescription: describeUpdate(event) }),
+      txnNumber: transaction?.number,
+      lsid: transaction?.lsid,
+      fullDocument: looksUp ? this.#lookUp(event) : whole,
+      ns: { db, coll: kind === 'dropDatabase' ? undefined : collection },
+      to: to && { db: toDb, coll: toName.join('.') },
+      documentKey: id === undefined ? undefined : { _id: id },
+      updateDescription:
+        kind === 'update' ? difference(Doc.fromBytes(before as string), Doc.fromBytes(after as string)) : undefined,
     });
   }
 
   #lookUp({ db, collection, id }: Event): Value {
-    const rec = this.#services.store.find(`${db}.${collection}`)?.records.get(idKeyOf(id as Value));
-    return rec ? new RawDoc(rec.bytes) : null;
+    const rec = this.#services.store.find(`${db}.${collection}`)?.records.get(keyOf(id as Value));
+    return rec ? Doc.fromBytes(rec.bytes) : null;
   }
-}
-
-function describeUpdate({ before, after }: Event): Doc {
-  const { updatedFields, removedFields, truncatedArrays } = difference(
-    Doc.fromBytes(before as string),
-    Doc.fromBytes(after as string),
-  );
-  return doc({ updatedFields, removedFields, truncatedArrays });
 }
 
 function checkOptions(stage: Doc): Doc {
@@ -233,45 +173,23 @@ function checkOptions(stage: Doc): Doc {
   const full = options.get('fullDocument') ?? 'default';
   if (!['default', 'updateLookup', 'whenAvailable', 'required'].includes(asText(full)))
     fail(2, `Enumeration value ${show(full)} for field '$changeStream.fullDocument' is not a valid value.`);
-  if (full === 'whenAvailable' || full === 'required')
-    fail(115, 'pre- and post-images are not supported by this server');
-  const before = options.get('fullDocumentBeforeChange');
-  if (before !== undefined && before !== 'off') fail(115, 'pre- and post-images are not supported by this server');
-  if (options.get('showExpandedEvents') === true) fail(115, 'showExpandedEvents is not supported by this server');
+  const before = options.get('fullDocumentBeforeChange') ?? 'off';
+  if (full === 'whenAvailable' || full === 'required' || before !== 'off' || options.get('showExpandedEvents') === true)
+    fail(115, 'pre- and post-images and showExpandedEvents are not supported by this server');
   return options;
 }
 
 function compileStages(stages: Doc[]): (event: Doc) => Doc | undefined {
-  const steps = stages.map(stage => {
+  const steps = stages.map((stage): ((event: Doc) => Doc | undefined) => {
     const { name = '', value } = stage.first ?? {};
-    if (!STAGES.has(name))
-      return fail(
-        name.startsWith('$') && KNOWN_ELSEWHERE.has(name) ? 20 : 40324,
-        `${KNOWN_ELSEWHERE.has(name) ? `${name} is not permitted in a $changeStream pipeline` : `Unrecognized pipeline stage name: '${name}'`}`,
-      );
+    if (FORBIDDEN.includes(name)) fail(20, `${name} is not permitted in a $changeStream pipeline`);
+    if (!STAGES.has(name)) fail(40324, `Unrecognized pipeline stage name: '${name}'`);
     if (name === '$match') {
       const filter = compileFilter(value as Doc);
-      return (event: Doc) => (filter.test(event) ? event : undefined);
+      return event => (filter.test(event) ? event : undefined);
     }
     const plain = docToPlain(stage);
-    return (event: Doc) => {
-      const [result] = runMingo([docToPlain(event)], [plain]);
-      return result && fromObject(result);
-    };
+    return event => runMingo([docToPlain(event)], [plain]).map(fromObject)[0];
   });
-  return event => steps.reduce<Doc | undefined>((current, step) => current && step(decoded(current)), event);
+  return event => steps.reduce<Doc | undefined>((current, step) => current && step(current), event);
 }
-
-/** Raw documents inside an event are opened for the stages that look into them. */
-function decoded(event: Doc): Doc {
-  if (!event.fields.some(field => field.value instanceof RawDoc)) return event;
-  return new Doc(
-    event.fields.map(field =>
-      field.value instanceof RawDoc ? new Field(field.name, Doc.fromBytes(field.value.bytes)) : field,
-    ),
-  );
-}
-
-const KNOWN_ELSEWHERE = new Set(
-  words(`$group $sort $limit $skip $unwind $lookup $facet $count $out $merge $bucket $sample`),
-);

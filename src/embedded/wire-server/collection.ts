@@ -6,8 +6,8 @@ import { compileFilter, type Node } from './match.ts';
 import { splitPath } from './paths.ts';
 import { SortedKeys } from './sorted-keys.ts';
 import type { Transaction } from './transaction.ts';
-import { Doc, truthy, type Value } from './value.ts';
-import { keyOf } from './value-order.ts';
+import { Doc, show, truthy, type Value } from './value.ts';
+import { equal } from './value-order.ts';
 
 /** One stored document. The object stays the same for the document's whole life; `bytes` changes with each update. */
 export interface Rec {
@@ -171,29 +171,19 @@ export class Collection {
     return undefined;
   }
 
-  insert(rec: Rec, doc: Doc): void {
-    this.records.set(rec.idKey, rec);
-    this.bytes += rec.bytes.length;
-    for (const index of this.indexes.values())
-      for (const key of index.keysOf(doc, rec.suffix)) index.keys.add(key, rec);
-  }
-
-  update(rec: Rec, before: Doc, after: Doc, bytes: string, touched: ReadonlySet<string> | undefined): void {
+  /** Puts `after` (encoded: `bytes`) in the place of `before`, which is what `rec` holds; either may be missing. */
+  put(rec: Rec, before: Doc | undefined, after: Doc | undefined, bytes: string, touched?: ReadonlySet<string>): void {
     for (const index of this.indexes.values()) {
-      if (!index.touchedBy(touched)) continue;
-      const old = index.keysOf(before, rec.suffix);
-      const now = index.keysOf(after, rec.suffix);
+      if (before && after && !index.touchedBy(touched)) continue;
+      const old = before ? index.keysOf(before, rec.suffix) : [];
+      const now = after ? index.keysOf(after, rec.suffix) : [];
       for (const key of old) if (!now.includes(key)) index.keys.delete(key);
       for (const key of now) if (!old.includes(key)) index.keys.add(key, rec);
     }
-    this.bytes += bytes.length - rec.bytes.length;
-    rec.bytes = bytes;
-  }
-
-  remove(rec: Rec, doc: Doc): void {
-    this.records.delete(rec.idKey);
-    this.bytes -= rec.bytes.length;
-    for (const index of this.indexes.values()) for (const key of index.keysOf(doc, rec.suffix)) index.keys.delete(key);
+    this.bytes += (after ? bytes.length : 0) - (before ? rec.bytes.length : 0);
+    if (after) rec.bytes = bytes;
+    else this.records.delete(rec.idKey);
+    if (!before) this.records.set(rec.idKey, rec);
   }
 
   /** The same documents and indexes under another name. */
@@ -252,7 +242,7 @@ function duplicateKey(collection: Collection, index: Index, doc: Doc): CommandEr
   }
   return new CommandError(
     11000,
-    `E11000 duplicate key error collection: ${collection.ns} index: ${index.name} dup key: ${String(keyValue)}`,
+    `E11000 duplicate key error collection: ${collection.ns} index: ${index.name} dup key: ${show(keyValue)}`,
     {
       keyPattern: index.spec.get('key'),
       keyValue,
@@ -260,7 +250,8 @@ function duplicateKey(collection: Collection, index: Index, doc: Doc): CommandEr
   );
 }
 
-/** The key of a stored document's `_id`, which the server always puts first. */
-export function idKeyOf(value: Value): string {
-  return keyOf(value);
-}
+/** An index by its name or its key pattern. */
+export const findIndex = (collection: Collection, wanted: Value): Index | undefined =>
+  [...collection.indexes.values()].find(({ name, spec }) =>
+    wanted instanceof Doc ? equal(spec.get('key') as Doc, wanted) : name === wanted,
+  );

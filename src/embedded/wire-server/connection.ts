@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { dispatch } from './dispatch.ts';
 import { CommandError } from './errors.ts';
+import { Listeners } from './event-log.ts';
 import { isHello, streamHello } from './hello.ts';
 import type { Services } from './server.ts';
 import { encodeReply, MessageReader, parseMessage, type Request } from './wire.ts';
@@ -12,7 +13,7 @@ export class Connection {
   readonly #services: Services;
   readonly #reader = new MessageReader();
   readonly #queue: Buffer[] = [];
-  readonly #onClose = new Set<() => void>();
+  readonly onClose = new Listeners();
   #running = false;
   closed = false;
   /** As the client's handshake named it; fail points choose by it. */
@@ -27,15 +28,18 @@ export class Connection {
     socket.on('error', () => undefined);
     socket.on('close', () => {
       this.closed = true;
-      for (const listener of this.#onClose) listener();
-      this.#onClose.clear();
+      this.onClose.call();
     });
   }
 
-  /** Calls back when the socket closes; returns how to take that back. A wait that outlives its client must use it. */
-  onClose(listener: () => void): () => void {
-    this.#onClose.add(listener);
-    return () => this.#onClose.delete(listener);
+  /** Until what `listen` listens to happens, the time is over, or nobody waits any more. */
+  async until(ms: number, listen: (finish: () => void) => () => void): Promise<void> {
+    let forget: (() => void)[] = [];
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, ms);
+      forget = [listen(resolve), this.onClose.add(resolve), () => clearTimeout(timer)];
+    });
+    for (const end of forget) end();
   }
 
   #receive(chunk: Buffer): void {

@@ -1,11 +1,111 @@
-import type { Arguments } from './arguments.ts';
 import type { Collection } from './collection.ts';
 import type { Connection } from './connection.ts';
-import type { PlainObject } from './expression.ts';
-import { docToPlain } from './expression.ts';
+import { fail } from './errors.ts';
+import { docToPlain, type PlainObject } from './expression.ts';
 import type { Services } from './server.ts';
 import type { Transaction } from './transaction.ts';
-import type { Doc, Value } from './value.ts';
+import { asNumber, Doc, truthy, typeName, type Value } from './value.ts';
+
+/** A list written as one text: fifty names fit into a few lines. */
+export const words = (text: string): string[] => text.split(/\s+/).filter(Boolean);
+
+/** Reads the typed fields of a command; a wrong type is an error (14), as on a real server. */
+export class Arguments {
+  readonly body: Doc;
+  readonly command: string;
+
+  constructor(body: Doc, command: string) {
+    this.body = body;
+    this.command = command;
+  }
+
+  get(name: string): Value | undefined {
+    return this.body.get(name);
+  }
+
+  /** A field that may be missing or null, else `is` must hold. */
+  #typed<T extends Value>(name: string, type: string, is: (value: Value) => value is T): T | undefined {
+    const value = this.body.get(name);
+    if (value === undefined || value === null || is(value)) return value ?? undefined;
+    const found = typeName(value);
+    return fail(14, `BSON field '${this.command}.${name}' is the wrong type '${found}', expected type '${type}'`);
+  }
+
+  missing(name: string): never {
+    return fail(40414, `BSON field '${this.command}.${name}' is missing but a required field`);
+  }
+
+  optionalDoc(name: string): Doc | undefined {
+    return this.#typed(name, 'object', value => value instanceof Doc);
+  }
+
+  doc(name: string): Doc {
+    return this.optionalDoc(name) ?? new Doc();
+  }
+
+  requiredDoc(name: string): Doc {
+    return this.optionalDoc(name) ?? this.missing(name);
+  }
+
+  optionalString(name: string): string | undefined {
+    return this.#typed(name, 'string', value => typeof value === 'string');
+  }
+
+  string(name: string): string {
+    return this.optionalString(name) ?? this.missing(name);
+  }
+
+  optionalNumber(name: string): number | undefined {
+    return asNumber(this.#typed(name, 'number', (value): value is Value => asNumber(value) !== undefined));
+  }
+
+  /** A count: an integer >= 0. */
+  count(name: string, otherwise = 0): number {
+    const value = this.optionalNumber(name) ?? otherwise;
+    if (value < 0) return fail(51024, `BSON field '${name}' value must be >= 0, actual value '${value}'`);
+    return Math.trunc(value);
+  }
+
+  boolean(name: string, otherwise = false): boolean {
+    const isFlag = (value: Value): value is Value => typeof value === 'boolean' || asNumber(value) !== undefined;
+    const value = this.#typed(name, 'bool', isFlag);
+    return value === undefined ? otherwise : truthy(value);
+  }
+
+  docs(name: string): Doc[] {
+    const isList = (value: Value): value is Doc[] => Array.isArray(value) && value.every(item => item instanceof Doc);
+    return this.#typed(name, 'array', isList) ?? this.missing(name);
+  }
+
+  /** The collection a command names as the value of its own name. */
+  collection(): string {
+    const value = this.body.first?.value;
+    if (typeof value !== 'string') return fail(73, `collection name has invalid type ${typeName(value)}`);
+    if (value === '' || value.includes('\0') || value.startsWith('.'))
+      return fail(73, `Invalid namespace specified '${value}'`);
+    return value;
+  }
+
+  /** Refuses what is not known: silence would look like success. */
+  allow(names: ReadonlySet<string>): this {
+    for (const { name } of this.body.fields)
+      if (!names.has(name)) fail(40415, `BSON field '${this.command}.${name}' is an unknown field.`);
+    return this;
+  }
+
+  /** There is no collation but the simple one. */
+  refuseCollation(): void {
+    const locale = this.optionalDoc('collation')?.get('locale');
+    if (locale !== undefined && locale !== 'simple')
+      fail(115, 'collations other than simple are not supported by this server');
+  }
+
+  /** The `let` variables, as a plain object for expressions. */
+  get variables(): PlainObject | undefined {
+    const variables = this.optionalDoc('let');
+    return variables && docToPlain(variables);
+  }
+}
 
 /** Who a command runs for. */
 export interface SessionContext {
@@ -31,7 +131,7 @@ export interface Context {
 
 export interface CommandSpec {
   /** Fields it knows beside the generic ones. */
-  readonly fields: readonly string[];
+  readonly fields: string;
   /** Its answer waits for its write concern. */
   readonly writes?: boolean;
   readonly inTransaction?: boolean;
@@ -47,10 +147,4 @@ export function collectionOf({ services, db, args, session }: Context): Collecti
   return collection?.maker && collection.maker !== session?.transaction ? undefined : collection;
 }
 
-export function variablesOf(args: Arguments): PlainObject | undefined {
-  const variables = args.optionalDoc('let');
-  return variables && docToPlain(variables);
-}
-
-export const deadlineOf = ({ deadline }: Context): { deadline?: number } =>
-  Number.isFinite(deadline) ? { deadline } : {};
+export const isRetryable = ({ session }: Context): boolean => session?.number !== undefined && !session.transaction;

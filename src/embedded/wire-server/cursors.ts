@@ -1,19 +1,95 @@
 import { randomBytes } from 'node:crypto';
+import { toBytes } from './codec.ts';
 import type { Context } from './context.ts';
 import { fail } from './errors.ts';
-import type { Doc, RawDoc } from './value.ts';
+import type { Projection } from './project.ts';
+import { Doc, doc } from './value.ts';
 
 /** Where a cursor's documents come from. */
 export interface CursorSource {
   /** The next documents, at most `size` (0 = as many as fit); `waitMs` is for a stream that has none yet. */
-  next(size: number, context: Context, waitMs?: number): Promise<(Doc | RawDoc)[]>;
+  next(size: number, context: Context, waitMs?: number): Promise<Doc[]>;
   readonly done: boolean;
   /** Added to every batch of a change stream. */
   readonly resumeToken?: Doc;
-  /** Change streams and tailable cursors only: getMore may wait. */
+  /** Change streams only: getMore may wait. */
   readonly waits?: boolean;
   close?(): void;
 }
+
+interface Found {
+  readonly doc: Doc;
+  readonly bytes: string;
+}
+
+/** Something that hands over documents until `take` returns false: a query, or a list. */
+interface Supply {
+  readonly done: boolean;
+  each(take: (found: Found) => boolean): Promise<void>;
+}
+
+/** No batch gets longer, so that a reply always fits into a message. */
+const MAX_BATCH_BYTES = 16 * 1024 * 1024 - 1024;
+
+/** Documents batch by batch. */
+export function sourceOf(supply: Supply, project?: Projection): CursorSource {
+  /** Fetched, but no longer fitting into the last batch. */
+  let ahead: Found | undefined;
+  return {
+    get done() {
+      return supply.done && !ahead;
+    },
+    async next(size) {
+      const batch: Doc[] = [];
+      let total = 0;
+      const take = (found: Found): boolean => {
+        const { doc: document, bytes } = found;
+        const full = (size > 0 && batch.length >= size) || (batch.length > 0 && total + bytes.length > MAX_BATCH_BYTES);
+        ahead = full ? found : undefined;
+        if (full) return false;
+        batch.push(project ? project(document) : Doc.fromBytes(bytes));
+        total += bytes.length;
+        return true;
+      };
+      if (ahead) take(ahead);
+      if (!supply.done) await supply.each(take);
+      return batch;
+    },
+  };
+}
+
+export function listSource(list: Doc[]): CursorSource {
+  let at = 0;
+  const each = async (take: (found: Found) => boolean) => {
+    for (let more = true; more && at < list.length; at++) {
+      const document = list[at] as Doc;
+      more = take({ doc: document, bytes: toBytes(document) });
+    }
+  };
+  return sourceOf({
+    each,
+    get done() {
+      return at >= list.length;
+    },
+  });
+}
+
+/** Answers with the first batch, and with a cursor if there is more. */
+export async function cursorReply(
+  context: Context,
+  ns: string,
+  source: CursorSource,
+  size = context.args.count('batchSize', FIRST_BATCH),
+): Promise<Doc> {
+  const single = context.args.boolean('singleBatch');
+  const firstBatch = size === 0 && !single ? [] : await source.next(size, context, 0);
+  const finished = source.done || single;
+  if (finished) source.close?.();
+  const id = finished ? 0n : context.services.cursors.open(context, ns, source);
+  return doc({ cursor: { firstBatch, postBatchResumeToken: source.resumeToken, id, ns } });
+}
+
+export const FIRST_BATCH = 101;
 
 interface Cursor {
   readonly id: bigint;
@@ -32,36 +108,24 @@ export class Cursors {
   readonly #cursors = new Map<bigint, Cursor>();
   readonly #sweep = setInterval(() => this.#closeIdle(), 60_000).unref();
 
-  open(context: Context, ns: string, source: CursorSource, keep = false): bigint {
+  open({ session, args }: Context, ns: string, source: CursorSource): bigint {
     const id = randomBytes(8).readBigInt64LE() & 0x7fffffffffffffffn;
-    const { session } = context;
-    this.#cursors.set(id, {
-      id,
-      ns,
-      source,
-      session: session?.key,
-      transaction: session?.transaction?.number,
-      keep,
-      lastUse: performance.now(),
-      busy: false,
-    });
+    const owner = { session: session?.key, transaction: session?.transaction?.number };
+    const keep = args.boolean('noCursorTimeout');
+    this.#cursors.set(id, { id, ns, source, ...owner, keep, lastUse: performance.now(), busy: false });
     return id;
   }
 
   /** The cursor of a getMore, marked busy until `release`. */
-  take(id: bigint, ns: string, context: Context): Cursor {
+  take(id: bigint, ns: string, { session }: Context): Cursor {
     const cursor = this.#cursors.get(id);
     if (!cursor) return fail(43, `cursor id ${id} not found`);
-    if (cursor.ns !== ns)
-      return fail(
-        13,
-        `Requested getMore on namespace '${ns}', but cursor belongs to a different namespace ${cursor.ns}`,
-      );
-    if (cursor.session !== context.session?.key)
-      return fail(50738, `Cannot run getMore on cursor ${id}, which was created in another session`);
-    if (cursor.transaction !== context.session?.transaction?.number)
-      return fail(50740, `Cannot run getMore on cursor ${id}, which was created in another transaction`);
-    if (cursor.busy) return fail(237, `cursor id ${id} is already in use`);
+    if (cursor.ns !== ns) fail(13, `Requested getMore on namespace '${ns}', but cursor belongs to ${cursor.ns}`);
+    if (cursor.session !== session?.key)
+      fail(50738, `Cannot run getMore on cursor ${id}, which was created in another session`);
+    if (cursor.transaction !== session?.transaction?.number)
+      fail(50740, `Cannot run getMore on cursor ${id}, which was created in another transaction`);
+    if (cursor.busy) fail(237, `cursor id ${id} is already in use`);
     cursor.busy = true;
     return cursor;
   }
@@ -80,9 +144,9 @@ export class Cursors {
   }
 
   #closeIdle(): void {
-    const now = performance.now();
-    for (const cursor of this.#cursors.values())
-      if (!cursor.keep && !cursor.busy && now - cursor.lastUse > IDLE_MS) this.kill(cursor.id);
+    const oldest = performance.now() - IDLE_MS;
+    for (const { id, keep, busy, lastUse } of this.#cursors.values())
+      if (!keep && !busy && lastUse < oldest) this.kill(id);
   }
 
   get size(): number {

@@ -1,7 +1,7 @@
 import { BSONValue, Double, ObjectId } from 'bson';
 import { aggregate } from 'mingo';
 import { CommandError } from './errors.ts';
-import { Doc, Field, Oid, RawDoc, type Value } from './value.ts';
+import { Doc, doc, Field, Oid, type Value } from './value.ts';
 
 export type PlainObject = Record<string, unknown>;
 
@@ -11,35 +11,25 @@ function toPlain(value: Value): unknown {
   if (Array.isArray(value)) return value.map(toPlain);
   if (value instanceof Oid) return new ObjectId(Buffer.from(value.bytes, 'latin1'));
   if (value instanceof Double) return value.value;
-  if (typeof value === 'bigint') return Number(value);
-  return value;
+  return typeof value === 'bigint' ? Number(value) : value;
 }
 
-export function docToPlain(doc: Doc): PlainObject {
-  const object: PlainObject = {};
-  for (const { name, value } of doc.fields) {
-    if (name === '__proto__') Object.defineProperty(object, name, { value: toPlain(value), enumerable: true });
-    else object[name] = toPlain(value);
-  }
-  return object;
-}
+/** Defined, not assigned: `__proto__` may be a field. */
+export const docToPlain = (document: Doc): PlainObject =>
+  Object.fromEntries(document.fields.map(({ name, value }) => [name, toPlain(value)]));
 
 function fromPlain(value: unknown): Value {
-  if (value === undefined) return null;
   if (typeof value === 'number') return fromNumber(value);
   if (Array.isArray(value)) return value.map(fromPlain);
-  if (value === null || typeof value !== 'object' || value instanceof Date) return value as Value;
   if (value instanceof ObjectId) return new Oid(Buffer.from(value.id).toString('latin1'));
-  if (value instanceof RegExp || value instanceof BSONValue || value instanceof RawDoc) return value as Value;
+  if (value === null || typeof value !== 'object' || value instanceof Date) return (value ?? null) as Value;
+  if (value instanceof BSONValue || value instanceof Doc) return value;
   return fromObject(value);
 }
 
 export function fromObject(object: object): Doc {
-  return new Doc(
-    Object.entries(object)
-      .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => new Field(name, fromPlain(value))),
-  );
+  const entries = Object.entries(object).filter(([, value]) => value !== undefined);
+  return new Doc(entries.map(([name, value]) => new Field(name, fromPlain(value))));
 }
 
 /** Whole numbers come back as int32, or int64 where that is too small. */
@@ -56,39 +46,30 @@ export function runMingo(
   others?: (name: string) => PlainObject[],
 ): PlainObject[] {
   try {
-    return aggregate(documents, pipeline, {
-      ...(variables && { variables }),
-      ...(others && { collectionResolver: others }),
-    });
+    const collectionResolver = others && { collectionResolver: others };
+    return aggregate(documents, pipeline, { ...(variables && { variables }), ...collectionResolver });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const operator = /(\$\w+)/.exec(message)?.[1];
-    if (/^pipeline|^unregistered pipeline/.test(message))
-      throw new CommandError(40324, `Unrecognized pipeline stage name: '${operator}'`);
-    if (/^accumulator .* is not registered/.test(message) && pipeline.some(stage => '$group' in stage))
-      throw new CommandError(15952, `unknown group operator '${operator}'`);
-    if (/registered|not a valid operator/.test(message))
-      throw new CommandError(168, `Unrecognized expression '${operator}'`);
+    const inGroup = pipeline.some(stage => '$group' in stage);
+    for (const [pattern, code, text] of REFUSALS)
+      if (pattern.test(message) && (code !== 15952 || inGroup)) throw new CommandError(code, `${text} '${operator}'`);
     throw new CommandError(2, message);
   }
 }
 
+const REFUSALS: [RegExp, number, string][] = [
+  [/^pipeline|^unregistered pipeline/, 40324, 'Unrecognized pipeline stage name:'],
+  [/^accumulator .* is not registered/, 15952, 'unknown group operator'],
+  [/registered|not a valid operator/, 168, 'Unrecognized expression'],
+];
+
 /** An aggregation expression over one document. */
 export function compileExpression(expression: Value, variables?: PlainObject) {
-  const plain = toPlain(expression);
-  const evaluate = (doc: Doc): unknown =>
-    (
-      runMingo(
-        [docToPlain(doc)],
-        [{ $project: { _id: 0, result: { $let: { vars: {}, in: plain } } } }],
-        variables,
-      )[0] as PlainObject
-    ).result;
+  const stage = docToPlain(doc({ $project: { _id: 0, result: { $let: { vars: {}, in: expression } } } }));
+  const evaluate = (document: Doc): unknown => runMingo([docToPlain(document)], [stage], variables)[0]?.result;
   return {
-    evaluate: (doc: Doc): Value => fromPlain(evaluate(doc)),
-    test: (doc: Doc): boolean => {
-      const result = evaluate(doc);
-      return result !== false && result !== null && result !== undefined && result !== 0;
-    },
+    evaluate: (document: Doc): Value => fromPlain(evaluate(document)),
+    test: (document: Doc): boolean => ![false, null, undefined, 0].includes(evaluate(document) as null),
   };
 }

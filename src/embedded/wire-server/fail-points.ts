@@ -2,14 +2,7 @@ import type { Context } from './context.ts';
 import { CommandError, fail } from './errors.ts';
 import { asNumber, asText, Doc, truthy, type Value } from './value.ts';
 
-interface FailPoint {
-  readonly data: Doc;
-  /** How often it still fires; Infinity = always. */
-  times: number;
-  skip: number;
-}
-
-const KNOWN = new Set(['failCommand', 'onPrimaryTransactionalWrite', 'failGetMoreAfterCursorCheckout']);
+const KNOWN = ['failCommand', 'onPrimaryTransactionalWrite', 'failGetMoreAfterCursorCheckout'];
 
 /** What a fail point makes of a command. */
 export interface Failure {
@@ -21,26 +14,22 @@ export interface Failure {
 
 /** Faults that a client sets with configureFailPoint, as the drivers' tests and ours do. */
 export class FailPoints {
-  readonly #points = new Map<string, FailPoint>();
+  readonly #points = new Map<string, { readonly data: Doc; times: number; skip: number }>();
 
   configure(name: string, mode: Value | undefined, data: Doc): void {
-    if (!KNOWN.has(name)) fail(9, `fail point '${name}' is not supported by this server`);
+    if (!KNOWN.includes(name)) fail(9, `fail point '${name}' is not supported by this server`);
+    const counted = mode instanceof Doc && (mode.has('times') || mode.has('skip')) ? mode : undefined;
+    if (!counted && mode !== 'off' && mode !== 'alwaysOn')
+      fail(9, 'fail point mode must be alwaysOn, off, {times: n} or {skip: n}');
+    const times = asNumber(counted?.get('times')) ?? Number.POSITIVE_INFINITY;
+    this.#points.set(name, { data, times, skip: asNumber(counted?.get('skip')) ?? 0 });
     if (mode === 'off') this.#points.delete(name);
-    else if (mode === 'alwaysOn') this.#points.set(name, { data, times: Number.POSITIVE_INFINITY, skip: 0 });
-    else if (mode instanceof Doc && (mode.has('times') || mode.has('skip'))) {
-      const times = asNumber(mode.get('times'));
-      this.#points.set(name, { data, times: times ?? Number.POSITIVE_INFINITY, skip: asNumber(mode.get('skip')) ?? 0 });
-    } else fail(9, 'fail point mode must be alwaysOn, off, {times: n} or {skip: n}');
   }
 
   /** Takes one firing of a point, if it is set and `applies`. */
   fire(name: string, applies: (data: Doc) => boolean = () => true): Doc | undefined {
     const point = this.#points.get(name);
-    if (!point || !applies(point.data)) return undefined;
-    if (point.skip > 0) {
-      point.skip--;
-      return undefined;
-    }
+    if (!point || !applies(point.data) || point.skip-- > 0) return undefined;
     if (--point.times <= 0) this.#points.delete(name);
     return point.data;
   }
@@ -50,16 +39,15 @@ export class FailPoints {
     if (this.#points.size === 0 || context.name === 'configureFailPoint') return undefined;
     const data = this.fire('failCommand', candidate => concerns(candidate, context));
     if (!data) return undefined;
-    if (truthy(data.get('blockConnection'))) {
-      await new Promise(resolve => setTimeout(resolve, asNumber(data.get('blockTimeMS')) ?? 0));
-    }
+    const ms = truthy(data.get('blockConnection')) ? asNumber(data.get('blockTimeMS')) : undefined;
+    if (ms !== undefined) await new Promise(resolve => setTimeout(resolve, ms));
     const labels = data.get('errorLabels');
     const code = asNumber(data.get('errorCode'));
-    const writeConcernError = data.get('writeConcernError');
+    const concernError = data.get('writeConcernError');
     return {
       close: truthy(data.get('closeConnection')),
       error: code === undefined ? undefined : new CommandError(code, "Failing command via 'failCommand' failpoint"),
-      writeConcernError: writeConcernError instanceof Doc ? writeConcernError : undefined,
+      writeConcernError: concernError instanceof Doc ? concernError : undefined,
       labels: Array.isArray(labels) ? labels.map(String) : undefined,
     };
   }
@@ -67,11 +55,12 @@ export class FailPoints {
 
 function concerns(data: Doc, { name, args, connection, db }: Context): boolean {
   const commands = data.get('failCommands');
-  if (!Array.isArray(commands) || !commands.includes(name)) return false;
-  const appName = data.get('appName');
-  if (appName !== undefined && appName !== connection.appName) return false;
-  const namespace = data.get('namespace');
+  const ns = `${db}.${asText(args.get('collection') ?? args.body.first?.value)}`;
+  const matches = (option: string, actual: string) => (data.get(option) ?? actual) === actual;
   return (
-    namespace === undefined || namespace === `${db}.${asText(args.body.get('collection') ?? args.body.first?.value)}`
+    Array.isArray(commands) &&
+    commands.includes(name) &&
+    matches('appName', connection.appName) &&
+    matches('namespace', ns)
   );
 }

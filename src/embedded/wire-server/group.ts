@@ -6,8 +6,11 @@ import { compare, equal, keyOf } from './value-order.ts';
 
 type Read = (document: Doc) => Value | undefined;
 
-/** Adds one document's value to what a group has so far (undefined at first). */
-type Accumulate = (soFar: Value | undefined, value: Value | undefined) => Value | undefined;
+/** What one accumulator has of one group. */
+interface Accumulator {
+  add(value: Value | undefined): void;
+  result(): Value;
+}
 
 /** A `$group` that takes documents one by one, so that a whole collection can be grouped in slices. */
 export interface Grouping {
@@ -15,49 +18,62 @@ export interface Grouping {
   results(): Doc[];
 }
 
-const ACCUMULATORS: Record<string, Accumulate> = {
-  $sum: (sum = 0, value) => plus(sum, value),
-  $count: (sum = 0) => plus(sum, 1),
-  $min: (best, value) =>
-    value === undefined || value === null || (best !== undefined && compare(best, value) <= 0) ? best : value,
-  $max: (best, value) =>
-    value === undefined || value === null || (best !== undefined && compare(best, value) >= 0) ? best : value,
-  $first: (first, value) => (first === undefined ? (value ?? null) : first),
-  $last: (_last, value) => value ?? null,
-  $push: (list, value) => pushed(list, value),
-  $addToSet: (list, value) =>
-    value !== undefined && Array.isArray(list) && list.some(known => equal(known, value)) ? list : pushed(list, value),
-  $avg: (state, value) => averaged(state as Value[] | undefined, value),
+/** An accumulator from a start and a step. */
+function folding(start: Value, step: (soFar: Value, value: Value | undefined, first: boolean) => Value): Accumulator {
+  let soFar = start;
+  let first = true;
+  return {
+    add(value) {
+      soFar = step(soFar, value, first);
+      first = false;
+    },
+    result: () => soFar,
+  };
+}
+
+const extreme = (direction: 1 | -1) =>
+  folding(null, (best, value = null) =>
+    value === null || (best !== null && compare(best, value) * direction <= 0) ? best : value,
+  );
+
+function average(): Accumulator {
+  let count = 0;
+  const sum = folding(0, plus);
+  return {
+    add(value) {
+      if (asNumber(value) !== undefined) count++;
+      sum.add(value);
+    },
+    result: () => (count ? new Double((asNumber(sum.result()) as number) / count) : null),
+  };
+}
+
+const ACCUMULATORS: Record<string, () => Accumulator> = {
+  $sum: () => folding(0, plus),
+  $count: () => folding(0, sum => plus(sum, 1)),
+  $avg: average,
+  $min: () => extreme(1),
+  $max: () => extreme(-1),
+  $first: () => folding(null, (kept, value = null, first) => (first ? value : kept)),
+  $last: () => folding(null, (_kept, value = null) => value),
+  $push: () => list(() => true),
+  $addToSet: () => list((items, value) => !items.some(known => equal(known, value))),
 };
+
+function list(wanted: (items: Value[], value: Value) => boolean): Accumulator {
+  const items: Value[] = [];
+  return { add: value => void (value !== undefined && wanted(items, value) && items.push(value)), result: () => items };
+}
 
 /** Keeps int and long apart from double, and grows int to long. */
 function plus(sum: Value, value: Value | undefined): Value {
   const number = asNumber(value);
   if (number === undefined) return sum;
-  if (sum instanceof Double || value instanceof Double) return new Double((asNumber(sum) as number) + number);
-  if (typeof sum === 'bigint' || typeof value === 'bigint') return BigInt(sum as number) + BigInt(value as number);
+  const isLong = typeof sum === 'bigint' || typeof value === 'bigint';
+  if (typeof sum === 'object' || typeof value === 'object') return new Double((asNumber(sum) as number) + number);
+  if (isLong) return BigInt(sum as number) + BigInt(value as number);
   const result = (sum as number) + number;
   return Math.abs(result) < 2 ** 31 ? result : BigInt(result);
-}
-
-/** [sum, count] until `finished` divides. */
-function averaged([sum, count]: Value[] = [0, 0], value: Value | undefined): Value {
-  return asNumber(value) === undefined
-    ? [sum as Value, count as Value]
-    : [plus(sum as Value, value), (count as number) + 1];
-}
-
-function finished(operator: string, state: Value | undefined): Value {
-  if (operator === '$avg' && Array.isArray(state))
-    return state[1] === 0 ? null : new Double((asNumber(state[0]) as number) / (state[1] as number));
-  if (operator === '$push' || operator === '$addToSet') return state ?? [];
-  return state ?? (operator === '$sum' || operator === '$count' ? 0 : null);
-}
-
-function pushed(list: Value | undefined, value: Value | undefined): Value {
-  const items = Array.isArray(list) ? list : [];
-  if (value !== undefined) items.push(value);
-  return items;
 }
 
 /** Compiles a `$group` of constants, field paths and documents of these; undefined = it needs the general engine. */
@@ -66,50 +82,39 @@ export function compileGroup(spec: Value): Grouping | undefined {
   const id = spec.get('_id');
   if (id === undefined) return fail(15955, 'a group specification must include an _id');
   const readId = compileRead(id);
-  const fields = spec.fields
-    .filter(({ name }) => name !== '_id')
-    .map(({ name, value }) => ({ name, ...compileField(name, value) }));
-  if (!readId || fields.some(({ read }) => !read)) return undefined;
-  const groups = new Map<string, { id: Value; values: (Value | undefined)[] }>();
+  const fields = spec.fields.filter(({ name }) => name !== '_id').map(({ name, value }) => compileField(name, value));
+  if (!readId || !fields.every(field => field !== undefined)) return undefined;
+  const groups = new Map<string, { id: Value; accumulators: Accumulator[] }>();
   return {
     add(document) {
       const value = readId(document) ?? null;
       const key = keyOf(value);
-      let group = groups.get(key);
-      if (!group) {
-        group = { id: value, values: fields.map(() => undefined) };
-        groups.set(key, group);
-      }
-      for (let i = 0; i < fields.length; i++) {
-        const { read, accumulate } = fields[i] as { read: Read; accumulate: Accumulate };
-        group.values[i] = accumulate(group.values[i], read(document));
-      }
+      const group = groups.get(key) ?? { id: value, accumulators: fields.map(field => field.make()) };
+      groups.set(key, group);
+      for (let i = 0; i < fields.length; i++) group.accumulators[i]?.add(fields[i]?.read(document));
     },
     results: () =>
-      [...groups.values()].map(group => {
+      Array.from(groups.values(), group => {
         const result = new Doc().set('_id', group.id);
-        fields.forEach(({ name, operator }, i) => void result.set(name, finished(operator, group.values[i])));
+        fields.forEach(({ name }, i) => void result.set(name, group.accumulators[i]?.result() ?? null));
         return result;
       }),
   };
 }
 
-function compileField(
-  name: string,
-  value: Value,
-): { read: Read | undefined; accumulate: Accumulate | undefined; operator: string } {
+function compileField(name: string, value: Value) {
   if (!(value instanceof Doc)) return fail(40234, `The field '${name}' must be an accumulator object`);
-  if (value.fields.length !== 1) return fail(40238, `The field '${name}' must specify one accumulator`);
-  const { name: operator, value: operand } = value.first as { name: string; value: Value };
-  const accumulate = Object.hasOwn(ACCUMULATORS, operator) ? ACCUMULATORS[operator] : undefined;
-  return { read: accumulate && compileRead(operator === '$count' ? 1 : operand), accumulate, operator };
+  const [field, ...more] = value.fields;
+  if (!field || more.length) return fail(40238, `The field '${name}' must specify one accumulator`);
+  const make = Object.hasOwn(ACCUMULATORS, field.name) ? ACCUMULATORS[field.name] : undefined;
+  const read = compileRead(field.name === '$count' ? 1 : field.value);
+  return make && read && { name, make, read };
 }
 
 /** A constant, a path (without arrays on its way), or a document of these. */
 function compileRead(expression: Value): Read | undefined {
-  if (typeof expression === 'string' && expression.startsWith('$')) {
+  if (typeof expression === 'string' && expression.startsWith('$'))
     return expression.startsWith('$$') ? undefined : compilePath(expression.slice(1));
-  }
   if (Array.isArray(expression)) return undefined;
   if (!(expression instanceof Doc)) return () => expression;
   const parts = expression.fields.map(({ name, value }) => ({
@@ -120,7 +125,7 @@ function compileRead(expression: Value): Read | undefined {
   return document => {
     const result = new Doc();
     for (const { name, read } of parts) {
-      const value = (read as Read)(document);
+      const value = read?.(document);
       if (value !== undefined) result.set(name, value);
     }
     return result;
@@ -133,10 +138,7 @@ function compilePath(path: string): Read {
     if (at === parts.length) return value;
     if (value instanceof Doc) return walk(value.get(parts[at] as string), at + 1);
     if (!Array.isArray(value)) return undefined;
-    return value.flatMap(item => {
-      const found = item instanceof Doc ? walk(item, at) : undefined;
-      return found === undefined ? [] : [found];
-    });
+    return value.map(item => (item instanceof Doc ? walk(item, at) : undefined)).filter(item => item !== undefined);
   };
   return document => walk(document, 0);
 }

@@ -1,6 +1,7 @@
 import type { Connection } from './connection.ts';
 import type { Context } from './context.ts';
 import { fail } from './errors.ts';
+import { Listeners } from './event-log.ts';
 import type { Services } from './server.ts';
 import { SESSION_MINUTES } from './sessions.ts';
 import { clock } from './store.ts';
@@ -15,67 +16,53 @@ const WIRE_VERSION = 21;
 export class Topology {
   readonly address: string;
   /** New at every start: the clients must not take an old answer for a newer one. */
-  readonly processId: Oid;
+  readonly #processId: Oid;
   /** Must grow from start to start, or clients take the restarted server for a stale primary. */
   readonly electionId: Oid;
   primary = true;
   #counter = 0n;
-  readonly #listeners = new Set<() => void>();
+  readonly listeners = new Listeners();
 
   constructor(address: string, processId: Oid) {
     this.address = address;
-    this.processId = processId;
-    const seconds = Buffer.alloc(12);
-    seconds.write('7fffffff', 'hex');
-    seconds.writeUIntBE(Math.floor(Date.now() / 1000), 6, 6);
-    this.electionId = new Oid(seconds.toString('latin1'));
+    this.#processId = processId;
+    const seconds = Math.floor(Date.now() / 1000);
+    const hex = `7fffffff${seconds.toString(16).padStart(16, '0')}`;
+    this.electionId = new Oid(Buffer.from(hex, 'hex').toString('latin1'));
   }
 
   get version(): Doc {
-    return doc({ processId: this.processId, counter: this.#counter });
+    return doc({ processId: this.#processId, counter: this.#counter });
   }
 
   change(primary: boolean): void {
     this.primary = primary;
     this.#counter++;
-    for (const listener of this.#listeners) listener();
-  }
-
-  get counter(): bigint {
-    return this.#counter;
-  }
-
-  listen(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    this.listeners.call();
   }
 }
 
-function helloReply(services: Services, connectionId: number, legacyName: boolean): Doc {
-  const { topology, store } = services;
-  const seconds = topology.electionId;
+function helloReply({ topology, store }: Services, connectionId: number, legacyName: boolean): Doc {
+  const { primary, address, version: topologyVersion, electionId } = topology;
+  const now = clock.now();
+  const opTime = { ts: store.clusterTime, t: 1n };
   return doc({
-    ...(legacyName ? { ismaster: topology.primary } : { isWritablePrimary: topology.primary }),
+    isWritablePrimary: legacyName ? undefined : primary,
+    ismaster: primary,
     helloOk: true,
-    topologyVersion: topology.version,
-    hosts: [topology.address],
+    topologyVersion,
+    hosts: [address],
     setName: SET_NAME,
     setVersion: 1,
-    ...(legacyName ? {} : { ismaster: topology.primary }),
-    secondary: !topology.primary,
-    ...(topology.primary ? { primary: topology.address } : {}),
-    me: topology.address,
-    electionId: seconds,
-    lastWrite: doc({
-      opTime: doc({ ts: store.clusterTime, t: 1n }),
-      lastWriteDate: clock.now(),
-      majorityOpTime: doc({ ts: store.clusterTime, t: 1n }),
-      majorityWriteDate: clock.now(),
-    }),
+    secondary: !primary,
+    primary: primary ? address : undefined,
+    me: address,
+    electionId,
+    lastWrite: { opTime, lastWriteDate: now, majorityOpTime: opTime, majorityWriteDate: now },
     maxBsonObjectSize: 16 * 1024 * 1024,
     maxMessageSizeBytes: MAX_MESSAGE_BYTES,
     maxWriteBatchSize: 100_000,
-    localTime: clock.now(),
+    localTime: now,
     logicalSessionTimeoutMinutes: SESSION_MINUTES,
     connectionId,
     minWireVersion: 0,
@@ -97,27 +84,8 @@ export async function runHello({ services, connection, args, name }: Context): P
   return helloReply(services, connection.id, name !== 'hello');
 }
 
-async function changeSince(
-  { topology }: Services,
-  connection: Connection,
-  known: Doc,
-  maxAwait: number,
-): Promise<void> {
-  const same =
-    equal(known.get('processId') ?? null, topology.processId) &&
-    BigInt(asNumber(known.get('counter')) ?? 0) === topology.counter;
-  if (!same) return;
-  await new Promise<void>(resolve => {
-    const finish = () => {
-      clearTimeout(timer);
-      forgetTopology();
-      forgetClose();
-      resolve();
-    };
-    const timer = setTimeout(finish, maxAwait);
-    const forgetTopology = topology.listen(finish);
-    const forgetClose = connection.onClose(finish);
-  });
+async function changeSince({ topology }: Services, connection: Connection, known: Doc, ms: number): Promise<void> {
+  if (equal(known, topology.version)) await connection.until(ms, finish => topology.listeners.add(finish));
 }
 
 export const isHello = (body: Doc): boolean =>
@@ -132,11 +100,9 @@ export async function streamHello(
 ): Promise<void> {
   const maxAwait = asNumber(request.body.get('maxAwaitTimeMS')) ?? 10_000;
   let id = firstId;
-  let known = services.topology.version;
-  while (!connection.closed) {
-    await changeSince(services, connection, known, maxAwait);
+  for (;;) {
+    await changeSince(services, connection, services.topology.version, maxAwait);
     if (connection.closed) return;
-    known = services.topology.version;
     const reply = helloReply(services, connection.id, request.body.first?.name !== 'hello').set('ok', 1);
     const next = encodeReply({ id, legacy: false }, reply, true);
     id = next.id;

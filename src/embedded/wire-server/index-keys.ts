@@ -1,7 +1,7 @@
 import { fail } from './errors.ts';
 import { isIndex, splitPath } from './paths.ts';
 import { asNumber, Doc, type Value } from './value.ts';
-import { addToKey, appendToKey, beginKey, finishKey } from './value-order.ts';
+import { keyOfAll } from './value-order.ts';
 
 export interface IndexField {
   readonly path: string;
@@ -11,7 +11,15 @@ export interface IndexField {
   multikey: boolean;
 }
 
-/** What one field of an index has come to in one document: a value, and the parts of the path not yet walked. */
+export const indexFields = (key: Doc): IndexField[] =>
+  key.fields.map(({ name, value }) => ({
+    path: name,
+    parts: splitPath(name),
+    descending: (asNumber(value) ?? 1) < 0,
+    multikey: false,
+  }));
+
+/** What one field of an index has come to in one document: a value, and how much of the path is walked. */
 interface Walk {
   readonly value: Value | undefined;
   readonly at: number;
@@ -19,46 +27,21 @@ interface Walk {
 
 /** The keys of one document, each closed by `suffix` (the record), and whether every indexed field is missing. */
 export function keysOf(doc: Doc, fields: IndexField[], suffix: string): { keys: string[]; missing: boolean } {
-  const walks: Walk[] = [];
-  let arrays = false;
-  let missing = true;
-  for (let i = 0; i < fields.length; i++) {
-    const walk = advance((fields[i] as IndexField).parts, doc, 0);
-    if (Array.isArray(walk.value)) arrays = true;
-    if (walk.value !== undefined) missing = false;
-    walks.push(walk);
-  }
-  if (!arrays)
-    return {
-      keys: [
-        keyOfValues(
-          fields,
-          walks.map(walk => walk.value),
-          suffix,
-        ),
-      ],
-      missing,
-    };
+  const walks = fields.map(field => advance(field.parts, doc, 0));
+  const missing = walks.every(walk => walk.value === undefined);
+  if (!walks.some(walk => Array.isArray(walk.value))) return { keys: [keyOfAll(walks, fields, suffix)], missing };
   const keys = new Set<string>();
   expand(fields, walks, suffix, keys);
-  return { keys: [...keys], missing: false };
-}
-
-function keyOfValues(fields: IndexField[], values: (Value | undefined)[], suffix: string): string {
-  beginKey();
-  for (let i = 0; i < fields.length; i++) addToKey(values[i] ?? null, (fields[i] as IndexField).descending);
-  appendToKey(suffix);
-  return finishKey();
+  return { keys: [...keys], missing };
 }
 
 /** Walks through documents until an array, a missing field or the end of the path. */
-function advance(parts: string[], start: Value, from: number): Walk {
-  let value: Value | undefined = start;
+function advance(parts: string[], start: Value | undefined, from: number): Walk {
+  let value = start;
   let at = from;
-  while (at < parts.length) {
-    if (Array.isArray(value)) return { value, at };
-    if (!(value instanceof Doc)) return { value: undefined, at: parts.length };
-    value = value.get(parts[at++] as string);
+  while (at < parts.length && !Array.isArray(value)) {
+    value = value instanceof Doc ? value.get(parts[at] as string) : undefined;
+    at++;
   }
   return { value, at };
 }
@@ -66,58 +49,33 @@ function advance(parts: string[], start: Value, from: number): Walk {
 /** Opens one array: all fields that came to the same one are opened together, element by element. */
 function expand(fields: IndexField[], walks: Walk[], suffix: string, keys: Set<string>): void {
   const which = walks.findIndex(walk => Array.isArray(walk.value));
-  if (which < 0) {
-    keys.add(
-      keyOfValues(
-        fields,
-        walks.map(walk => walk.value),
-        suffix,
-      ),
-    );
+  const { value: array, at: depth } = walks[which] ?? {};
+  const together = (walk: Walk) => walk.value === array && walk.at === depth;
+  if (!Array.isArray(array)) {
+    keys.add(keyOfAll(walks, fields, suffix));
     return;
   }
-  const array = (walks[which] as Walk).value as Value[];
-  const depth = (walks[which] as Walk).at;
-  const together = walks.map(walk => walk.value === array && walk.at === depth);
   walks.forEach((walk, i) => {
-    if (Array.isArray(walk.value) && !together[i])
-      fail(171, `cannot index parallel arrays [${fields[i]?.path}] [${fields[which]?.path}]`);
-    if (together[i]) (fields[i] as IndexField).multikey = true;
+    const field = fields[i] as IndexField;
+    if (together(walk)) field.multikey = true;
+    else if (Array.isArray(walk.value))
+      fail(171, `cannot index parallel arrays [${field.path}] [${fields[which]?.path}]`);
   });
-  const elements: (Value | undefined)[] = array.length ? array : [undefined];
-  for (const element of elements) {
+  for (const element of array.length ? array : [undefined]) {
     const next = walks.map((walk, i) =>
-      together[i] ? intoElement((fields[i] as IndexField).parts, walk, array, element) : walk,
+      together(walk) ? intoElement((fields[i] as IndexField).parts, walk.at, array, element) : walk,
     );
-    if (
-      next.some(
-        (walk, i) => together[i] && Array.isArray(walk.value) && walk.at === (fields[i] as IndexField).parts.length,
-      )
-    ) {
-      // An array within an array is a key as it is.
-      keys.add(
-        keyOfValues(
-          fields,
-          next.map(walk => walk.value),
-          suffix,
-        ),
-      );
-    } else expand(fields, next, suffix, keys);
+    // An array within an array is a key as it is.
+    const nested = (walk: Walk, i: number) =>
+      together(walks[i] as Walk) && Array.isArray(walk.value) && walk.at === fields[i]?.parts.length;
+    if (next.some(nested)) keys.add(keyOfAll(next, fields, suffix));
+    else expand(fields, next, suffix, keys);
   }
 }
 
-function intoElement(parts: string[], walk: Walk, array: Value[], element: Value | undefined): Walk {
-  if (walk.at === parts.length) return { value: element, at: walk.at };
-  const part = parts[walk.at] as string;
-  if (isIndex(part)) return advance(parts, array[Number(part)] ?? null, walk.at + 1);
-  return element instanceof Doc ? advance(parts, element, walk.at) : { value: undefined, at: parts.length };
-}
-
-export function indexFields(key: Doc): IndexField[] {
-  return key.fields.map(({ name, value }) => ({
-    path: name,
-    parts: splitPath(name),
-    descending: (asNumber(value) ?? 1) < 0,
-    multikey: false,
-  }));
+function intoElement(parts: string[], at: number, array: Value[], element: Value | undefined): Walk {
+  const part = parts[at];
+  if (part === undefined) return { value: element, at };
+  if (isIndex(part)) return advance(parts, array[Number(part)] ?? null, at + 1);
+  return element instanceof Doc ? advance(parts, element, at) : { value: undefined, at: parts.length };
 }

@@ -1,8 +1,8 @@
 import { closeSync, fdatasync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
+import { Writer } from './codec.ts';
 import type { Doc } from './value.ts';
-import { Writer } from './value-write.ts';
 
 const HEADER = 8;
 /** Replay reads the file in pieces of this size. */

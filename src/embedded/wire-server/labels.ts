@@ -10,30 +10,23 @@ const TRANSIENT = new Set([24, 112, 244, 246, 251, 267]);
 const RESUMABLE = new Set([...RETRYABLE, 43, 63, 133, 150, 234, 13388]);
 
 /** The driver retries by label, not by code. A fail point's labels replace the server's own. */
-export function addLabels(reply: Doc, context: Context, forced: string[] | undefined): void {
+export function addLabels(reply: Doc, { args, name }: Context, forced: string[] | undefined): void {
   const concernError = reply.get('writeConcernError');
   const failed = reply.has('code');
-  if (!failed && !(concernError instanceof Doc)) return;
-  if (forced) {
-    if (forced.length) reply.set('errorLabels', forced);
-    return;
-  }
-  const code = asNumber(failed ? reply.get('code') : (concernError as Doc).get('code')) as number;
-  const known = reply.get('errorLabels');
-  const labels = new Set<Value>(Array.isArray(known) ? known : []);
-  for (const label of labelsOf(code, failed, context)) labels.add(label);
-  if (labels.size) reply.set('errorLabels', [...labels]);
-}
-
-function labelsOf(code: number, failed: boolean, { args, name }: Context): string[] {
-  const labels: string[] = [];
+  const code = asNumber(
+    failed ? reply.get('code') : concernError instanceof Doc ? concernError.get('code') : undefined,
+  );
+  if (code === undefined) return;
   const ends = name === 'commitTransaction' || name === 'abortTransaction';
   const inside = args.get('autocommit') === false && !ends;
-  if (failed && inside && (TRANSIENT.has(code) || RETRYABLE.has(code))) labels.push('TransientTransactionError');
-  if (failed && name === 'commitTransaction' && TRANSIENT.has(code)) labels.push('TransientTransactionError');
-  const retryable = ends || (args.get('txnNumber') !== undefined && !inside);
-  if (retryable && RETRYABLE.has(code)) labels.push('RetryableWriteError');
-  return labels;
+  const transient = TRANSIENT.has(code) || (inside && RETRYABLE.has(code));
+  const known = reply.get('errorLabels');
+  const labels = new Set<Value>(forced ?? (Array.isArray(known) ? known : []));
+  if (!forced && failed && transient && (inside || name === 'commitTransaction'))
+    labels.add('TransientTransactionError');
+  if (!forced && RETRYABLE.has(code) && !inside && (ends || args.get('txnNumber') !== undefined))
+    labels.add('RetryableWriteError');
+  if (labels.size) reply.set('errorLabels', [...labels]);
 }
 
 /** What a change stream's error tells the driver: open it again where it was, or give up. */

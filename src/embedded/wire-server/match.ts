@@ -1,8 +1,8 @@
 import { BSONRegExp } from 'bson';
 import { fail } from './errors.ts';
-import { compileExpression } from './expression.ts';
+import { compileExpression, type PlainObject } from './expression.ts';
 import { compileSchema } from './json-schema.ts';
-import { fieldPredicates } from './match-operators.ts';
+import { fieldPredicates, WHOLE } from './match-operators.ts';
 import { matched, splitPath, visit } from './paths.ts';
 import { Doc, truthy, type Value } from './value.ts';
 
@@ -14,94 +14,69 @@ export interface Node {
   readonly path?: string;
   readonly op?: string;
   readonly operand?: Value;
-  test(doc: Doc): boolean;
+  readonly test: (doc: Doc) => boolean;
 }
 
-export interface FilterOptions {
-  /** `let` variables of the command, as a plain object for expressions. */
-  readonly variables?: Record<string, unknown> | undefined;
-}
+/** `let` variables of the command. */
+type Variables = PlainObject | undefined;
 
 export const always: Node = { kind: 'and', children: [], test: () => true };
-
-export function compileFilter(filter: Doc, options: FilterOptions = {}): Node {
-  const children = filter.fields.flatMap(field =>
-    field.name.startsWith('$')
-      ? topLevel(field.name, field.value, options)
-      : compileField(field.name, field.value, options),
-  );
-  return conjunction(children);
-}
+export const other = (test: (doc: Doc) => boolean): Node => ({ kind: 'other', children: [], test });
+const negation = (node: Node): Node => other(doc => !node.test(doc));
 
 export function conjunction(children: Node[]): Node {
   if (children.length === 1) return children[0] as Node;
-  return {
-    kind: 'and',
-    children,
-    test(doc) {
-      for (let i = 0; i < children.length; i++) if (!(children[i] as Node).test(doc)) return false;
-      return true;
-    },
-  };
+  return { kind: 'and', children, test: doc => children.every(child => child.test(doc)) };
 }
 
-function disjunction(children: Node[]): Node {
-  return {
-    kind: 'or',
-    children,
-    test(doc) {
-      for (let i = 0; i < children.length; i++) if ((children[i] as Node).test(doc)) return true;
-      return false;
-    },
-  };
+const disjunction = (children: Node[]): Node => ({
+  kind: 'or',
+  children,
+  test: doc => children.some(child => child.test(doc)),
+});
+
+export function compileFilter(filter: Doc, variables?: Variables): Node {
+  return conjunction(
+    filter.fields.flatMap(({ name, value }) =>
+      name.startsWith('$') ? topLevel(name, value, variables) : compileField(name, value, variables),
+    ),
+  );
 }
 
-const other = (test: (doc: Doc) => boolean): Node => ({ kind: 'other', children: [], test });
-
-const negation = (node: Node): Node => other(doc => !node.test(doc));
-
-function topLevel(name: string, operand: Value, options: FilterOptions): Node[] {
+function topLevel(name: string, operand: Value, variables: Variables): Node[] {
   switch (name) {
     case '$and':
-      return [conjunction(clauses(name, operand, options))];
+      return [conjunction(clauses(name, operand, variables))];
     case '$or':
-      return [disjunction(clauses(name, operand, options))];
+      return [disjunction(clauses(name, operand, variables))];
     case '$nor':
-      return [negation(disjunction(clauses(name, operand, options)))];
-    case '$expr': {
-      const expression = compileExpression(operand, options.variables);
-      return [other(doc => expression.test(doc))];
-    }
+      return [negation(disjunction(clauses(name, operand, variables)))];
+    case '$expr':
+      return [other(compileExpression(operand, variables).test)];
     case '$jsonSchema': {
-      if (!(operand instanceof Doc)) return fail(14, '$jsonSchema must be an object');
-      const schema = compileSchema(operand);
+      const schema = operand instanceof Doc ? compileSchema(operand) : fail(14, '$jsonSchema must be an object');
       return [other(doc => schema(doc) === undefined)];
     }
     case '$comment':
       return [];
     case '$alwaysTrue':
-      return [other(() => true)];
+      return [always];
     case '$alwaysFalse':
-      return [other(() => false)];
+      return [negation(always)];
     case '$text':
       return fail(27, 'text index required for $text query');
     case '$where':
       return fail(115, '$where is not supported by this server');
     default:
-      return fail(
-        2,
-        `unknown top level operator: ${name}. If you have a field name that starts with a '$' symbol, consider using $getField or $setField.`,
-      );
+      return fail(2, `unknown top level operator: ${name}. Names with a $ need $getField or $setField.`);
   }
 }
 
-function clauses(name: string, operand: Value, options: FilterOptions): Node[] {
-  if (!Array.isArray(operand)) return fail(2, `${name} must be an array`);
-  if (operand.length === 0) return fail(2, `${name} argument must be a non-empty array`);
-  return operand.map(item => {
-    if (!(item instanceof Doc)) return fail(2, `${name} argument's entries must be objects`);
-    return compileFilter(item, options);
-  });
+function clauses(name: string, operand: Value, variables: Variables): Node[] {
+  if (!Array.isArray(operand) || operand.length === 0) return fail(2, `${name} argument must be a non-empty array`);
+  return operand.map(item =>
+    item instanceof Doc ? compileFilter(item, variables) : fail(2, `${name} argument's entries must be objects`),
+  );
 }
 
 /** True for {$gt: 1, …}: a document whose first name is an operator. DBRefs ({$ref, $id, $db}) are values. */
@@ -110,13 +85,14 @@ export function isOperatorDoc(value: Value | undefined): value is Doc {
   return name.startsWith('$') && !['$ref', '$id', '$db'].includes(name);
 }
 
-function compileField(path: string, operand: Value, options: FilterOptions): Node[] {
-  if (operand instanceof BSONRegExp) return [fieldNode(path, 'regex', operand)];
-  if (!isOperatorDoc(operand)) return [fieldNode(path, 'eq', operand)];
-  return compileOperators(path, operand, options);
+function compileField(path: string, operand: Value, variables: Variables): Node[] {
+  return isOperatorDoc(operand) ? compileOperators(path, operand, variables) : [equals(path, operand)];
 }
 
-function compileOperators(path: string, operators: Doc, options: FilterOptions): Node[] {
+const equals = (path: string, operand: Value) =>
+  fieldNode(path, operand instanceof BSONRegExp ? 'regex' : 'eq', operand);
+
+function compileOperators(path: string, operators: Doc, variables: Variables): Node[] {
   return operators.fields.flatMap(({ name, value }) => {
     switch (name) {
       case '$ne':
@@ -129,16 +105,17 @@ function compileOperators(path: string, operators: Doc, options: FilterOptions):
       case '$nin':
         return [negation(fieldNode(path, 'in', value))];
       case '$not':
-        return [negation(conjunction(compileNot(path, value, options)))];
+        if (value instanceof BSONRegExp) return [negation(equals(path, value))];
+        if (!isOperatorDoc(value)) return fail(2, '$not needs a regex or a document of operators');
+        return [negation(conjunction(compileOperators(path, value, variables)))];
       case '$all':
-        return compileAll(path, value, options);
+        return compileAll(path, value, variables);
       case '$elemMatch':
-        return [elemMatch(path, value, options)];
+        return [elemMatch(path, value, variables)];
       case '$regex':
         return [fieldNode(path, 'regex', withOptions(value, operators.get('$options')))];
       case '$options':
-        if (!operators.has('$regex')) return fail(2, '$options needs a $regex');
-        return [];
+        return operators.has('$regex') ? [] : fail(2, '$options needs a $regex');
       case '$comment':
         return [];
       default:
@@ -147,72 +124,49 @@ function compileOperators(path: string, operators: Doc, options: FilterOptions):
   });
 }
 
-function compileNot(path: string, value: Value, options: FilterOptions): Node[] {
-  if (value instanceof BSONRegExp) return [fieldNode(path, 'regex', value)];
-  if (!(value instanceof Doc)) return fail(2, '$not needs a regex or a document');
-  if (!value.first) return fail(2, '$not cannot be empty');
-  const { name } = value.first;
-  if (!isOperatorDoc(value)) return fail(2, `unknown operator: ${name}`);
-  return compileOperators(path, value, options);
-}
-
 function withOptions(pattern: Value, options: Value | undefined): Value {
   if (options !== undefined && typeof options !== 'string') return fail(2, '$options has to be a string');
-  if (pattern instanceof BSONRegExp) return options === undefined ? pattern : new BSONRegExp(pattern.pattern, options);
-  if (typeof pattern !== 'string') return fail(2, '$regex has to be a string');
-  return new BSONRegExp(pattern, options ?? '');
+  if (pattern instanceof BSONRegExp) return new BSONRegExp(pattern.pattern, options ?? pattern.options);
+  return typeof pattern === 'string' ? new BSONRegExp(pattern, options) : fail(2, '$regex has to be a string');
 }
 
-function compileAll(path: string, operand: Value, options: FilterOptions): Node[] {
+function compileAll(path: string, operand: Value, variables: Variables): Node[] {
   if (!Array.isArray(operand)) return fail(2, '$all needs an array');
-  if (operand.length === 0) return [other(() => false)];
+  if (operand.length === 0) return [negation(always)];
   return operand.map(item => {
-    const first = item instanceof Doc ? item.first : undefined;
-    if (first?.name.startsWith('$')) {
-      if (first.name !== '$elemMatch') return fail(2, 'no $ expressions in $all');
-      return elemMatch(path, first.value, options);
-    }
-    return fieldNode(path, item instanceof BSONRegExp ? 'regex' : 'eq', item);
+    const { name = '', value = null } = (item instanceof Doc && item.first) || {};
+    if (name === '$elemMatch') return elemMatch(path, value, variables);
+    return name.startsWith('$') ? fail(2, 'no $ expressions in $all') : equals(path, item);
   });
 }
 
-function elemMatch(path: string, operand: Value, options: FilterOptions): Node {
+function elemMatch(path: string, operand: Value, variables: Variables): Node {
   if (!(operand instanceof Doc)) return fail(2, '$elemMatch needs an Object');
   const parts = splitPath(path);
   const ofValues = isOperatorDoc(operand) && !['$and', '$or', '$nor', '$where'].includes(operand.first?.name ?? '');
-  const node = ofValues ? conjunction(compileOperators('', operand, options)) : compileFilter(operand, options);
-  const one = (item: Value): boolean => {
-    if (ofValues) return node.test(new Doc().set('', item));
-    return item instanceof Doc && node.test(item);
-  };
-  const test = (doc: Doc) =>
-    visit(doc, parts, 0, value => {
-      const index = Array.isArray(value) ? value.findIndex(one) : -1;
-      if (index >= 0) matched.index = index;
-      return index >= 0;
-    });
+  const node = ofValues ? conjunction(compileOperators('', operand, variables)) : compileFilter(operand, variables);
+  const one = (item: Value): boolean =>
+    ofValues ? node.test(new Doc().set('', item)) : item instanceof Doc && node.test(item);
+  const leaf = (value: Value | undefined) => Array.isArray(value) && anyOf(value, one);
+  const test = (doc: Doc) => visit(doc, parts, 0, leaf);
   // The children tell the planner that one element meets all of them.
   return { kind: 'field', op: 'elemMatch', path, children: ofValues ? [] : [node], test };
+}
+
+function anyOf(values: Value[], test: (value: Value) => boolean): boolean {
+  const index = values.findIndex(test);
+  if (index >= 0) matched.index = index;
+  return index >= 0;
 }
 
 function fieldNode(path: string, op: string, operand: Value): Node {
   const compile = Object.hasOwn(fieldPredicates, op) ? fieldPredicates[op] : undefined;
   if (!compile) return fail(2, `unknown operator: $${op}`);
-  const predicate = compile(operand);
-  const { whole } = predicate;
-  const test = (value: Value | undefined) => predicate.test(value);
-  const leaf = (value: Value | undefined): boolean => {
-    if (!whole && Array.isArray(value)) {
-      for (let i = 0; i < value.length; i++) {
-        if (test(value[i])) {
-          matched.index = i;
-          return true;
-        }
-      }
-    }
-    return test(value);
-  };
-  if (!path.includes('.')) return { kind: 'field', path, op, operand, children: [], test: doc => leaf(doc.get(path)) };
+  const accepts = compile(operand);
+  const whole = WHOLE.has(op);
+  const leaf = (value: Value | undefined): boolean =>
+    (!whole && Array.isArray(value) && anyOf(value, accepts)) || accepts(value);
   const parts = splitPath(path);
-  return { kind: 'field', path, op, operand, children: [], test: doc => visit(doc, parts, 0, leaf) };
+  const test = (doc: Doc) => (parts.length === 1 ? leaf(doc.get(path)) : visit(doc, parts, 0, leaf));
+  return { kind: 'field', path, op, operand, children: [], test };
 }

@@ -1,10 +1,9 @@
-import { AFTER, constraintsOf, implies, type Range, rangesOf } from './bounds.ts';
-import type { Collection, Index } from './collection.ts';
+import { AFTER, type Constraint, constraintsOf, implies, type Range, rangesOf } from './bounds.ts';
+import { type Collection, findIndex, type Index } from './collection.ts';
 import { fail } from './errors.ts';
 import type { Node } from './match.ts';
 import type { Sort } from './sort.ts';
 import { asNumber, Doc, type Value } from './value.ts';
-import { equal } from './value-order.ts';
 
 export interface IndexPlan {
   readonly kind: 'index';
@@ -30,7 +29,7 @@ interface ScanPlan {
 
 export type Plan = IndexPlan | UnionPlan | ScanPlan;
 
-export interface PlanRequest {
+interface PlanRequest {
   readonly filter: Node;
   readonly sort?: Sort | undefined;
   readonly limit?: number;
@@ -45,81 +44,48 @@ export function choosePlan(collection: Collection, request: PlanRequest): Plan {
   const { filter, sort, hint } = request;
   const natural = hint instanceof Doc ? hint.get('$natural') : undefined;
   if (natural !== undefined) return { kind: 'scan', backward: (asNumber(natural) ?? 1) < 0, sorted: !sort };
-  const candidates = hint === undefined ? [...collection.indexes.values()] : [hintedIndex(collection, hint)];
+  const hinted = hint === undefined ? undefined : findIndex(collection, hint);
+  if (hint !== undefined && !hinted)
+    fail(2, 'error processing query: planner returned error: hint provided does not correspond to an existing index');
   const constraints = constraintsOf(filter);
   let best: { plan: IndexPlan; cost: number } | undefined;
-  for (const index of candidates) {
-    if (!usable(index, constraints, hint !== undefined)) continue;
-    const ranges = index.fields.map(field => rangesOf(field, constraints));
-    const order = sort ? sortedBy(index, ranges, sort) : 'forward';
-    if (hint === undefined && !ranges[0] && (!sort || !order)) continue;
-    const plan: IndexPlan = {
-      kind: 'index',
-      index,
-      ranges: onlyOneMultikey(index, ranges),
-      backward: order === 'backward',
-      sorted: order !== undefined,
-    };
+  for (const index of hinted ? [hinted] : collection.indexes.values()) {
+    const plan = usable(index, constraints, hinted !== undefined) ? planFor(index, constraints, sort) : undefined;
+    if (!plan || (!hinted && !plan.ranges[0] && !(sort && plan.sorted))) continue;
     const cost = costOf(plan, request);
     if (!best || cost < best.cost) best = { plan, cost };
   }
-  if (best?.plan.ranges[0] || hint !== undefined)
-    return (
-      best?.plan ??
-      fail(291, 'error processing query: planner returned error :: the hinted index cannot answer this query')
-    );
-  const union = hint === undefined ? unionOf(collection, request) : undefined;
-  if (union) return union;
-  return best?.plan ?? { kind: 'scan', backward: false, sorted: !sort };
+  if (hinted && !best) fail(291, 'error processing query: the hinted index cannot answer this query');
+  if (hinted || best?.plan.ranges[0]) return (best as { plan: IndexPlan }).plan;
+  return unionOf(collection, filter) ?? best?.plan ?? { kind: 'scan', backward: false, sorted: !sort };
 }
 
-function hintedIndex(collection: Collection, hint: Value): Index {
-  for (const index of collection.indexes.values()) {
-    if (typeof hint === 'string' ? index.name === hint : equal(index.spec.get('key') as Doc, hint)) return index;
-  }
-  return fail(
-    2,
-    'error processing query: planner returned error :: caused by :: hint provided does not correspond to an existing index',
-  );
-}
-
-function usable(index: Index, constraints: ReturnType<typeof constraintsOf>, hinted: boolean): boolean {
+function usable(index: Index, constraints: Constraint[], hinted: boolean): boolean {
   if (index.partial && !implies(constraints, index.partial)) return false;
   if (!index.sparse || hinted) return true;
-  return index.fields.some(field =>
-    constraints.some(constraint => constraint.path === field.path && constraint.needsField),
+  return index.fields.some(({ path }) =>
+    constraints.some(({ needsField, path: given }) => given === path && needsField),
   );
 }
 
-/** Two conditions on one array may be met by different elements, so only the first array field of an index is bounded. */
-function onlyOneMultikey(index: Index, ranges: (Range[] | undefined)[]): (Range[] | undefined)[] {
-  let seen = false;
-  return ranges.map((range, i) => {
-    if (!range || !index.fields[i]?.multikey) return range;
-    if (seen) return undefined;
-    seen = true;
-    return range;
-  });
+function planFor(index: Index, constraints: Constraint[], sort: Sort | undefined): IndexPlan {
+  const all = index.fields.map(field => rangesOf(field, constraints));
+  const order = sort ? sortedBy(index, all, sort) : 'forward';
+  // Two conditions on one array may be met by different elements, so only the first array field of an index is bounded.
+  const firstMultikey = all.findIndex((field, i) => field && index.fields[i]?.multikey);
+  const ranges = all.map((field, i) => (i > firstMultikey && index.fields[i]?.multikey ? undefined : field));
+  return { kind: 'index', index, ranges, backward: order === 'backward', sorted: order !== undefined };
 }
 
-const isPoint = (ranges: Range[] | undefined): boolean => ranges?.length === 1 && (ranges[0] as Range).point;
-
 /** In which direction the index delivers the sort order, if it does. Fields bound to one value do not matter. */
-function sortedBy(index: Index, ranges: (Range[] | undefined)[], sort: Sort): 'forward' | 'backward' | undefined {
+function sortedBy({ fields }: Index, ranges: (Range[] | undefined)[], sort: Sort): 'forward' | 'backward' | undefined {
+  const fixed = fields.map(({ multikey }, i) => !multikey && ranges[i]?.length === 1 && ranges[i][0]?.point);
   let direction: 'forward' | 'backward' | undefined;
   let at = 0;
-  const fixed = (path: string) =>
-    index.fields.some((field, i) => field.path === path && !field.multikey && isPoint(ranges[i]));
   for (const wanted of sort.fields) {
-    if (fixed(wanted.path)) continue;
-    while (
-      index.fields[at] &&
-      index.fields[at]?.path !== wanted.path &&
-      isPoint(ranges[at]) &&
-      !index.fields[at]?.multikey
-    )
-      at++;
-    const field = index.fields[at++];
+    if (fields.some(({ path }, i) => path === wanted.path && fixed[i])) continue;
+    while (fields[at] && fields[at]?.path !== wanted.path && fixed[at]) at++;
+    const field = fields[at++];
     if (!field || field.path !== wanted.path || field.multikey) return undefined;
     const needed = field.descending === wanted.direction < 0 ? 'forward' : 'backward';
     if (direction && direction !== needed) return undefined;
@@ -135,37 +101,30 @@ function costOf(plan: IndexPlan, { sort, limit = 0 }: PlanRequest): number {
   return limit > 0 ? Math.min(keys, limit * 4) : keys;
 }
 
+/** About how many keys a plan walks: for each combination of points, what lies in the first ranges behind it. */
 function estimate({ index, ranges }: IndexPlan): number {
   let prefixes = [''];
+  let last: { from: string; to: string }[] = [{ from: '', to: AFTER }];
   for (const field of ranges) {
     if (!field) break;
     if (!field.every(range => range.point) || prefixes.length * field.length > MOST_POINTS) {
-      return prefixes.reduce(
-        (sum, prefix) =>
-          sum + field.reduce((keys, range) => keys + index.keys.estimate(prefix + range.from, prefix + range.to), 0),
-        0,
-      );
+      last = field;
+      break;
     }
     prefixes = prefixes.flatMap(prefix => field.map(range => prefix + range.from));
   }
-  return prefixes.reduce((sum, prefix) => sum + index.keys.estimate(prefix, prefix + AFTER), 0);
+  let keys = 0;
+  for (const prefix of prefixes)
+    for (const { from, to } of last) keys += index.keys.estimate(prefix + from, prefix + to);
+  return keys;
 }
 
 /** `$or` whose every branch has an index of its own. */
-function unionOf(collection: Collection, { filter }: PlanRequest): UnionPlan | undefined {
-  const or =
-    filter.kind === 'or'
-      ? filter
-      : filter.kind === 'and'
-        ? filter.children.find(child => child.kind === 'or')
-        : undefined;
+function unionOf(collection: Collection, filter: Node): UnionPlan | undefined {
+  const or = [filter, ...(filter.kind === 'and' ? filter.children : [])].find(node => node.kind === 'or');
   if (!or) return undefined;
-  const branches: IndexPlan[] = [];
-  for (const child of or.children) {
-    const plan = choosePlan(collection, { filter: child });
-    if (plan.kind === 'index') branches.push(plan);
-    else if (plan.kind === 'union') branches.push(...plan.branches);
-    else return undefined;
-  }
+  const plans = or.children.map(child => choosePlan(collection, { filter: child }));
+  if (plans.some(plan => plan.kind === 'scan')) return undefined;
+  const branches = plans.flatMap(plan => (plan.kind === 'union' ? plan.branches : plan.kind === 'index' ? [plan] : []));
   return { kind: 'union', branches, sorted: false };
 }

@@ -17,39 +17,29 @@ export function compileProjection(projection: Doc, variables?: PlainObject): Pro
   let mode: boolean | undefined;
   let id: boolean | undefined;
   for (const { name, value } of projection.fields) {
-    const leaf = isFlag(value) ? undefined : computed(value, variables);
     if (name.endsWith('.$')) return fail(31277, 'positional projection is not supported by this server');
-    if (!leaf) {
-      if (name === '_id') {
-        id = truthy(value);
-        continue;
-      }
-      if (mode !== undefined && mode !== truthy(value))
-        return fail(
-          truthy(value) ? 31253 : 31254,
-          `Cannot do ${truthy(value) ? 'inclusion' : 'exclusion'} on field ${name} in ${mode ? 'inclusion' : 'exclusion'} projection`,
-        );
-      mode = truthy(value);
-    } else if (!(value instanceof Doc && value.has('$slice'))) mode ??= true;
-    addPath(tree, splitPath(name), leaf ?? true, name);
+    const flag = typeof value === 'boolean' || asNumber(value) !== undefined ? truthy(value) : undefined;
+    if (flag !== undefined && name === '_id') {
+      id = flag;
+      continue;
+    }
+    if (flag !== undefined && flag !== (mode ?? flag))
+      fail(flag ? 31253 : 31254, `Cannot mix inclusion and exclusion in a projection: field ${name}`);
+    if (flag !== undefined) mode = flag;
+    else if (!(value instanceof Doc && value.has('$slice'))) mode ??= true;
+    addPath(tree, splitPath(name), flag === undefined ? computed(value, variables) : true, name);
   }
   const including = mode ?? id ?? false;
-  if (including && id !== false) tree.set('_id', true);
-  if (!including && id === false) tree.set('_id', true);
-  return doc => (including ? include(doc, tree, doc) : exclude(doc, tree, doc));
+  if (including ? id !== false : id === false) tree.set('_id', true);
+  return doc => apply(doc, tree, doc, including);
 }
-
-const isFlag = (value: Value) => typeof value === 'boolean' || asNumber(value) !== undefined;
 
 function addPath(tree: Tree, parts: string[], leaf: Leaf, path: string): void {
   let node = tree;
   for (const part of parts.slice(0, -1)) {
-    let next = node.get(part);
-    if (next === undefined) {
-      next = new Map();
-      node.set(part, next);
-    }
+    const next: Tree | Leaf = node.get(part) ?? new Map();
     if (!(next instanceof Map)) fail(31249, `Path collision at ${path}`);
+    node.set(part, next);
     node = next as Tree;
   }
   const last = parts.at(-1) as string;
@@ -66,69 +56,41 @@ function computed(value: Value, variables?: PlainObject): Leaf {
       return found === undefined ? undefined : [found];
     };
   }
-  if (isOperatorDoc(value) && value.has('$meta'))
-    return fail(115, '$meta projections are not supported by this server');
+  if (isOperatorDoc(value) && value.has('$meta')) fail(115, '$meta projections are not supported by this server');
   const expression = compileExpression(value, variables);
   return (_old, doc) => expression.evaluate(doc);
 }
 
 function slice(operand: Value): Leaf {
   const numbers = (Array.isArray(operand) ? operand : [operand]).map(asNumber);
-  const [first, count] = numbers;
-  if (first === undefined || (numbers.length === 2 && count === undefined) || numbers.length > 2)
-    return fail(28667, 'Invalid $slice syntax');
+  const [first = 0, count] = numbers;
+  if (numbers.includes(undefined) || numbers.length === 0 || numbers.length > 2) fail(28667, 'Invalid $slice syntax');
   return old => {
     if (!Array.isArray(old)) return old;
-    if (numbers.length === 1) return first >= 0 ? old.slice(0, first) : old.slice(first);
+    if (count === undefined) return first >= 0 ? old.slice(0, first) : old.slice(first);
     const from = first >= 0 ? first : Math.max(0, old.length + first);
-    return old.slice(from, from + (count as number));
+    return old.slice(from, from + count);
   };
 }
 
-function include(doc: Doc, tree: Tree, root: Doc): Doc {
+function apply(doc: Doc, tree: Tree, root: Doc, including: boolean): Doc {
   const fields: Field[] = [];
+  const add = (name: string, value: Value | undefined) => value !== undefined && fields.push(new Field(name, value));
   for (const field of doc.fields) {
     const node = tree.get(field.name);
-    if (node === undefined) continue;
-    const value = node === true ? field : within(field.value, node, root, include);
-    if (value instanceof Field) fields.push(value);
-    else if (value !== undefined) fields.push(new Field(field.name, value));
+    if (node === undefined || node === true) {
+      if ((node === true) === including) fields.push(field);
+    } else add(field.name, within(field.value, node, root, including));
   }
-  for (const [name, node] of tree) {
-    if (typeof node !== 'function' || doc.has(name)) continue;
-    const value = node(undefined, root);
-    if (value !== undefined) fields.push(new Field(name, value));
-  }
+  if (including)
+    for (const [name, node] of tree) if (typeof node === 'function' && !doc.has(name)) add(name, node(undefined, root));
   return new Doc(fields);
 }
 
-function exclude(doc: Doc, tree: Tree, root: Doc): Doc {
-  const fields: Field[] = [];
-  for (const field of doc.fields) {
-    const node = tree.get(field.name);
-    if (node === true) continue;
-    if (node === undefined) fields.push(field);
-    else {
-      const value = within(field.value, node, root, exclude) ?? (typeof node === 'function' ? undefined : field.value);
-      if (value !== undefined) fields.push(new Field(field.name, value));
-    }
-  }
-  return new Doc(fields);
-}
-
-function within(
-  value: Value,
-  node: Tree | Leaf,
-  root: Doc,
-  go: (doc: Doc, tree: Tree, root: Doc) => Doc,
-): Value | undefined {
+function within(value: Value, node: Tree | Leaf, root: Doc, including: boolean): Value | undefined {
   if (typeof node === 'function') return node(value, root);
-  const tree = node as Tree;
-  if (value instanceof Doc) return go(value, tree, root);
-  if (!Array.isArray(value)) return undefined;
-  return value.flatMap(item => {
-    const inner = within(item, tree, root, go) ?? (go === exclude ? item : undefined);
-    // In a list of its own: an array within an array stays one.
-    return inner === undefined ? [] : [inner];
-  });
+  if (value instanceof Doc) return apply(value, node as Tree, root, including);
+  if (Array.isArray(value))
+    return value.map(item => within(item, node, root, including)).filter(item => item !== undefined);
+  return including ? undefined : value;
 }

@@ -8,27 +8,16 @@ import type { Transaction } from './transaction.ts';
 import { Doc, type Value } from './value.ts';
 
 /** A document that a query found, in the version its reader sees. `rec` is missing for a transaction's own insert. */
-export class Match {
+export interface Match {
   readonly rec: Rec | undefined;
   readonly bytes: string;
-  #doc: Doc | undefined;
-
-  constructor(rec: Rec | undefined, bytes: string, doc?: Doc) {
-    this.rec = rec;
-    this.bytes = bytes;
-    this.#doc = doc;
-  }
-
-  get doc(): Doc {
-    this.#doc ??= Doc.fromBytes(this.bytes);
-    return this.#doc;
-  }
+  readonly doc: Doc;
 }
 
 /** Of a long list of matches only so many are kept decoded; the others are decoded again when it is their turn. */
 const KEPT_DECODED = 1000;
 const lighter = (match: Match, known: number): Match =>
-  known < KEPT_DECODED ? match : new Match(match.rec, match.bytes);
+  known < KEPT_DECODED ? match : { ...match, doc: Doc.fromBytes(match.bytes) };
 
 export interface QueryOptions {
   readonly filter: Node;
@@ -60,35 +49,31 @@ export class Query {
   constructor(collection: Collection | undefined, options: QueryOptions) {
     this.collection = collection;
     this.options = options;
-    this.#toSkip = options.skip ?? 0;
-    const { sort, limit } = options;
+    const { sort, limit, skip = 0, transaction } = options;
+    this.#toSkip = skip;
     const planned: Plan = collection
-      ? choosePlan(collection, { ...options, ...(limit && { limit: limit + this.#toSkip }) })
+      ? choosePlan(collection, { ...options, limit: limit ? limit + skip : 0 })
       : { kind: 'scan', backward: false, sorted: true };
     // What only the transaction sees is put behind the scan, so the index no longer gives the order.
-    const overlaid =
-      collection &&
-      sort &&
-      options.transaction &&
-      (options.transaction.own.has(collection) || options.transaction.before.has(collection));
-    this.plan = overlaid && planned.kind === 'index' ? { ...planned, sorted: false } : planned;
+    const overlaid = collection && (transaction?.own.has(collection) || transaction?.before.has(collection));
+    this.plan = overlaid && sort && planned.kind === 'index' ? { ...planned, sorted: false } : planned;
   }
 
   /** Every candidate in turn: a match, or undefined for one that does not match (so that the caller can pause). */
   *#candidates(): Generator<Match | undefined> {
-    const { collection, options, counters } = this;
+    const { collection, counters } = this;
+    const { filter, transaction } = this.options;
     if (!collection) return;
-    const { filter, transaction } = options;
     for (const rec of scan(collection, this.plan, counters)) {
       if (transaction?.shadows(collection, rec.idKey)) continue;
       counters.docs++;
       const doc = docOf(rec);
-      yield filter.test(doc) ? new Match(rec, rec.bytes, doc) : undefined;
+      yield filter.test(doc) ? { rec, bytes: rec.bytes, doc } : undefined;
     }
     for (const { rec, bytes } of transaction?.versions(collection) ?? []) {
       counters.docs++;
       const doc = Doc.fromBytes(bytes);
-      yield filter.test(doc) ? new Match(rec, bytes, doc) : undefined;
+      yield filter.test(doc) ? { rec, bytes, doc } : undefined;
     }
   }
 
@@ -102,56 +87,43 @@ export class Query {
       if (found.length >= kept * 2 + KEPT_DECODED) found = best(found, sort, kept);
       return true;
     });
-    return best(found, sort, kept)
-      .map(({ item }) => item)
-      .values();
+    const items = best(found, sort, kept).map(({ item }) => item);
+    return items.values();
   }
 
   /** Hands matches to `take` until it returns false or there are no more. */
   async each(take: (match: Match) => boolean): Promise<void> {
-    const { sort, limit = 0 } = this.options;
+    const { sort, limit = 0, deadline } = this.options;
     this.#source ??= sort && !this.plan.sorted ? await this.#sorted(sort) : this.#candidates();
-    const exhausted = await sliced(
-      { next: () => (this.#source as Iterator<Match | undefined>).next() },
-      this.options.deadline,
-      match => {
-        if (!match) return true;
-        if (this.#toSkip > 0) {
-          this.#toSkip--;
-          return true;
-        }
-        this.returned++;
-        const more = take(match);
-        if (limit > 0 && this.returned >= limit) this.done = true;
-        return more && !this.done;
-      },
-    );
+    const exhausted = await sliced(this.#source, deadline, match => {
+      if (!match) return true;
+      if (this.#toSkip > 0) {
+        this.#toSkip--;
+        return true;
+      }
+      const more = take(match);
+      if (++this.returned === limit) this.done = true;
+      return more && !this.done;
+    });
     if (exhausted) this.done = true;
   }
 
-  async all(): Promise<Match[]> {
-    const found: Match[] = [];
+  /** All matches at once, with what they were found by. */
+  async found(): Promise<{ matches: Match[]; collection: Collection | undefined; options: QueryOptions }> {
+    const { collection, options } = this;
+    const matches: Match[] = [];
     await this.each(match => {
-      found.push(lighter(match, found.length));
+      matches.push(lighter(match, matches.length));
       return true;
     });
-    return found;
-  }
-
-  async one(): Promise<Match | undefined> {
-    let found: Match | undefined;
-    await this.each(match => {
-      found = match;
-      return false;
-    });
-    return found;
+    return { matches, collection, options };
   }
 }
 
 /** Runs through an iterator in slices; true if it came to the end. */
 async function sliced<T>(
   source: Iterator<T>,
-  deadline: number | undefined,
+  deadline = Number.POSITIVE_INFINITY,
   take: (item: T) => boolean,
 ): Promise<boolean> {
   let started = performance.now();
@@ -161,7 +133,7 @@ async function sliced<T>(
     if (!take(step.value)) return false;
     if (count % CHECK_EVERY !== 0) continue;
     const now = performance.now();
-    if (deadline !== undefined && now > deadline) throw new CommandError(50, 'operation exceeded time limit');
+    if (now > deadline) throw new CommandError(50, 'operation exceeded time limit');
     if (now - started < SLICE_MS) continue;
     await new Promise<void>(setImmediate);
     started = performance.now();

@@ -1,6 +1,7 @@
 import { AFTER, type Range } from './bounds.ts';
 import type { Collection, Rec } from './collection.ts';
 import type { IndexPlan, Plan } from './plan.ts';
+import { firstFrom } from './sorted-keys.ts';
 import { componentEnd } from './value-order.ts';
 
 /** What explain reports; counted where it happens. */
@@ -26,34 +27,32 @@ export function* scan(collection: Collection, plan: Plan, counters: Counters): G
   }
 }
 
+const DONE = Symbol('done');
+
+/** undefined = the key is within the bounds; else where to go on. */
+type Check = (key: string) => string | undefined | typeof DONE;
+
 function* scanIndex(plan: IndexPlan, counters: Counters): Generator<Rec> {
-  const { index, backward } = plan;
-  if (plan.ranges.some(ranges => ranges?.length === 0)) return;
-  const check = backward ? backwardCheck(plan) : forwardCheck(plan);
+  const { index, backward, ranges } = plan;
+  if (ranges.some(field => field?.length === 0)) return;
+  const end = backward ? undefined : stretchEnd(plan);
+  const check: Check = end === undefined ? componentCheck(plan) : key => (key < end ? undefined : DONE);
   const cursor = index.keys.cursor();
-  let found = backward ? cursor.seekBack(plan.ranges[0]?.at(-1)?.to ?? AFTER) : cursor.seek(firstKey(plan.ranges));
+  let found = cursor.seek(backward ? (ranges[0]?.at(-1)?.to ?? AFTER) : firstKey(ranges), backward);
   while (found) {
     const jump = check(cursor.key as string);
     if (jump === DONE) return;
     counters.keys++;
     if (jump === undefined) {
       yield cursor.item as Rec;
-      found = backward ? cursor.previous() : cursor.next();
-    } else found = backward ? cursor.seekBack(jump) : cursor.seek(jump);
+      found = cursor.next(backward);
+    } else found = cursor.seek(jump, backward);
   }
 }
 
-const DONE = Symbol('done');
-
-/** undefined = the key is within the bounds; else where to go on. */
-type Check = (key: string) => string | undefined | typeof DONE;
-
 function firstKey(ranges: (Range[] | undefined)[], from = 0): string {
   let key = '';
-  for (const field of ranges.slice(from)) {
-    if (!field) break;
-    key += (field[0] as Range).from;
-  }
+  for (let i = from; ranges[i]; i++) key += ranges[i]?.[0]?.from ?? '';
   return key;
 }
 
@@ -64,9 +63,8 @@ function stretchEnd(plan: IndexPlan): string | undefined {
   let prefix = '';
   const last = lastBounded(plan);
   for (let i = 0; i <= last; i++) {
-    const ranges = plan.ranges[i];
-    if (ranges?.length !== 1) return undefined;
-    const range = ranges[0] as Range;
+    const [range, ...more] = plan.ranges[i] ?? [];
+    if (!range || more.length) return undefined;
     if (i === last) return prefix + range.to;
     if (!range.point) return undefined;
     prefix += range.from;
@@ -78,9 +76,7 @@ function stretchEnd(plan: IndexPlan): string | undefined {
  * Compares component by component and says where the next possible key is. So a bound behind an unbound field skips
  * from value to value of that field, as mongod does, and does not walk everything in between.
  */
-function forwardCheck(plan: IndexPlan): Check {
-  const end = stretchEnd(plan);
-  if (end !== undefined) return key => (key < end ? undefined : DONE);
+function componentCheck(plan: IndexPlan): Check {
   const last = lastBounded(plan);
   const { fields } = plan.index;
   return key => {
@@ -89,10 +85,16 @@ function forwardCheck(plan: IndexPlan): Check {
       const to = componentEnd(key, at, fields[i]?.descending === true);
       const ranges = plan.ranges[i];
       if (ranges) {
+        const prefix = key.slice(0, at);
         const component = key.slice(at, to);
-        const range = ranges[firstRange(ranges, component)];
-        if (!range) return at === 0 ? DONE : key.slice(0, at) + AFTER;
-        if (component < range.from) return key.slice(0, at) + range.from + firstKey(plan.ranges, i + 1);
+        // The first range that does not end before the component.
+        const next = firstFrom(0, ranges.length, n => (ranges[n] as Range).to > component);
+        const range = ranges[next];
+        if (!range || component < range.from) {
+          if (!plan.backward) return range ? prefix + range.from + firstKey(plan.ranges, i + 1) : after(prefix);
+          const before = ranges[next - 1];
+          return before ? prefix + before.to : prefix || DONE;
+        }
       }
       at = to;
     }
@@ -100,34 +102,4 @@ function forwardCheck(plan: IndexPlan): Check {
   };
 }
 
-/** The first range that does not end before the component. */
-function firstRange(ranges: Range[], component: string): number {
-  let low = 0;
-  let high = ranges.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((ranges[middle] as Range).to <= component) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function backwardCheck(plan: IndexPlan): Check {
-  const last = lastBounded(plan);
-  const { fields } = plan.index;
-  return key => {
-    let at = 0;
-    for (let i = 0; i <= last; i++) {
-      const to = componentEnd(key, at, fields[i]?.descending === true);
-      const ranges = plan.ranges[i];
-      if (ranges) {
-        const component = key.slice(at, to);
-        const range = ranges.findLast(candidate => candidate.from <= component);
-        if (!range) return at === 0 ? DONE : key.slice(0, at);
-        if (component >= range.to) return key.slice(0, at) + range.to;
-      }
-      at = to;
-    }
-    return undefined;
-  };
-}
+const after = (prefix: string) => (prefix ? prefix + AFTER : DONE);

@@ -66,7 +66,7 @@ async function listen(options: WireServerOptions, store: Store, unlock: () => vo
     if (!services) return socket.destroy();
     const connection = new Connection(socket, services, ++connectionIds);
     connections.add(connection);
-    connection.onClose(() => connections.delete(connection));
+    connection.onClose.add(() => connections.delete(connection));
     return undefined;
   });
   await new Promise<void>((resolve, reject) => {

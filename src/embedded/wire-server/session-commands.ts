@@ -11,71 +11,59 @@ const LIFETIME_MS = 60_000;
 export function openSession(context: Context, spec: CommandSpec): SessionContext | undefined {
   const { args, name } = context;
   const lsid = args.optionalDoc('lsid');
-  const sent = args.get('txnNumber');
-  if (!lsid)
-    return sent === undefined ? undefined : fail(50768, 'Transaction number requires a session ID to be specified');
-  const key = sessionKey(lsid);
-  const number = sent === undefined ? undefined : BigInt(asNumber(sent) ?? fail(14, 'txnNumber must be a long'));
-  if (args.get('autocommit') === undefined) {
+  const sent = args.optionalNumber('txnNumber');
+  const number = sent === undefined ? undefined : BigInt(sent);
+  const autocommit = args.get('autocommit');
+  if (!lsid && number === undefined) return undefined;
+  if (!lsid) return fail(50768, 'Transaction number requires a session ID to be specified');
+  const session = { key: sessionKey(lsid), lsid, number, transaction: undefined };
+  if (autocommit === undefined) {
     if (number !== undefined && !RETRYABLE_COMMANDS.has(name))
-      fail(
-        50768,
-        'txnNumber may only be provided for multi-document transactions and retryable write commands. autocommit:false was not provided, and the command is not retryable',
-      );
-    return { key, lsid, number, transaction: undefined };
+      fail(50768, 'txnNumber may only be provided for multi-document transactions and retryable write commands.');
+    return session;
   }
-  if (args.get('autocommit') !== false) fail(72, 'Specifying autocommit=true is not allowed.');
+  if (autocommit !== false) fail(72, 'Specifying autocommit=true is not allowed.');
   if (number === undefined) return fail(72, "'autocommit' field requires a transaction number to also be specified");
   if (!spec.inTransaction) fail(263, `Cannot run '${name}' in a multi-document transaction.`);
-  return { key, lsid, number, transaction: transactionOf(context, key, number) };
+  return { ...session, transaction: transactionOf(context, session.key, number) };
 }
 
 function transactionOf({ services, args, name }: Context, key: string, number: bigint): Transaction | undefined {
   const { store } = services;
   const state = store.sessions.state(key);
   if (number < state.number)
-    return fail(
-      225,
-      `Cannot start transaction ${number} on session because a newer transaction ${state.number} has already started.`,
-    );
+    fail(225, `Cannot start transaction ${number}: a newer transaction ${state.number} has already started.`);
   if (args.get('startTransaction') === true) {
-    if (number === state.number) return fail(117, `Transaction ${number} has already been started on this session`);
+    if (number === state.number) fail(117, `Transaction ${number} has already been started on this session`);
     if (state.transaction) store.abort(state.transaction);
     const transaction = new Transaction(key, number);
     const timer = setTimeout(() => state.transaction === transaction && store.endTransaction(transaction), LIFETIME_MS);
     timer.unref();
     void transaction.done.then(() => clearTimeout(timer));
-    Object.assign(state, { number, reply: undefined, transaction, ended: undefined });
+    Object.assign(state, { number, record: undefined, transaction, ended: undefined });
     store.openTransactions.add(transaction);
     return transaction;
   }
   if (state.number === number && state.transaction) return state.transaction;
-  if (name === 'commitTransaction' && state.number === number && (state.ended === 'committed' || state.reply))
-    return undefined;
-  if (state.number === number && state.ended === 'committed')
-    return fail(256, `Transaction with txnNumber ${number} has been committed.`);
-  return fail(
-    251,
-    `Given transaction number ${number} does not match any in-progress transactions. The active transaction number is ${state.number}`,
-  );
+  const committed = state.number === number && state.ended === 'committed';
+  if (name === 'commitTransaction' && state.number === number && (committed || state.record)) return undefined;
+  if (committed) fail(256, `Transaction with txnNumber ${number} has been committed.`);
+  return fail(251, `Given transaction number ${number} does not match any in-progress transactions.`);
 }
 
 /** Any error inside a transaction ends it. */
-export function endBroken({ services, session, name, args }: Context): void {
+export function endBroken({ services, name, args }: Context): void {
   const lsid = args.get('lsid');
   if (args.get('autocommit') !== false || !(lsid instanceof Doc) || name === 'commitTransaction') return;
-  const { store } = services;
-  const state = store.sessions.state(session?.key ?? sessionKey(lsid));
-  const number = asNumber(args.get('txnNumber'));
-  if (!state.transaction || number === undefined || state.transaction.number !== BigInt(number)) return;
-  store.endTransaction(state.transaction);
+  const { transaction } = services.store.sessions.state(sessionKey(lsid));
+  if (transaction && Number(transaction.number) === asNumber(args.get('txnNumber')))
+    services.store.endTransaction(transaction);
 }
 
 async function commit(context: Context): Promise<Doc> {
   const { services, session } = context;
   const { store } = services;
   if (!session || session.number === undefined) return fail(72, 'commitTransaction must be run within a transaction');
-  const state = store.sessions.state(session.key);
   context.position = store.position;
   const { transaction } = session;
   // A commit that was lost on the way back is asked again: it is done, and says so.
@@ -83,7 +71,7 @@ async function commit(context: Context): Promise<Doc> {
   await store.enter();
   try {
     context.position = store.commit(transaction, session.lsid, session.key, doc({}));
-    Object.assign(state, { transaction: undefined, ended: 'committed' });
+    Object.assign(store.sessions.state(session.key), { transaction: undefined, ended: 'committed' });
   } catch (error) {
     store.endTransaction(transaction);
     throw error;
@@ -94,36 +82,28 @@ async function commit(context: Context): Promise<Doc> {
 }
 
 function abort({ services, session }: Context): Doc {
-  const { store } = services;
   if (!session?.transaction) return fail(251, 'Transaction was aborted');
-  store.endTransaction(session.transaction);
+  services.store.endTransaction(session.transaction);
   return doc({});
 }
 
-/** Ends sessions and the transactions still open in them. */
+/** Ends the transactions still open in the sessions that are named (killAllSessions: in all). */
 function endSessions({ services, args, name }: Context): Doc {
-  const { store } = services;
   const ids = args.get(name);
-  for (const lsid of (Array.isArray(ids) ? ids : []) as Value[]) {
-    const state = store.sessions.state(sessionKey(lsid));
-    if (!state.transaction) continue;
-    store.endTransaction(state.transaction);
-  }
+  const keys = (Array.isArray(ids) ? ids : []).map((lsid: Value) => sessionKey(lsid));
+  for (const transaction of services.store.openTransactions)
+    if (name === 'killAllSessions' || keys.includes(transaction.key)) services.store.endTransaction(transaction);
   return doc({});
 }
+
+const ending = { fields: 'recoveryToken', writes: true, inTransaction: true, adminOnly: true };
+const ends = { fields: '', run: endSessions };
 
 export const sessionCommands: Commands = {
-  commitTransaction: { fields: ['recoveryToken'], writes: true, inTransaction: true, adminOnly: true, run: commit },
-  abortTransaction: { fields: ['recoveryToken'], writes: true, inTransaction: true, adminOnly: true, run: abort },
-  startSession: { fields: [], run: () => doc({ timeoutMinutes: 30 }) },
-  refreshSessions: { fields: [], run: () => doc({}) },
-  endSessions: { fields: [], run: endSessions },
-  killSessions: { fields: [], run: endSessions },
-  killAllSessions: {
-    fields: [],
-    run: ({ services }) => {
-      for (const transaction of services.store.openTransactions) services.store.endTransaction(transaction);
-      return doc({});
-    },
-  },
+  commitTransaction: { ...ending, run: commit },
+  abortTransaction: { ...ending, run: abort },
+  refreshSessions: { fields: '', run: () => doc({}) },
+  endSessions: ends,
+  killSessions: ends,
+  killAllSessions: ends,
 };

@@ -5,9 +5,7 @@ import { Doc, type Value } from './value.ts';
 
 interface SessionState {
   number: bigint;
-  /** The reply of the last retryable write or commit: the same number again is answered with it. */
-  reply: Doc | undefined;
-  /** The same as the journal has it: {l: lsid, n: number, r: reply, x: of a transaction}. */
+  /** The last retryable write or commit as the journal has it: {l: lsid, n: number, r: reply, x: of a transaction}. */
   record: Doc | undefined;
   transaction: Transaction | undefined;
   /** How the last transaction ended. */
@@ -22,9 +20,8 @@ const PRUNE_ABOVE = 10_000;
 /** The map key of an lsid: the bytes of its id. */
 export function sessionKey(lsid: Value | undefined): string {
   const id = lsid instanceof Doc ? lsid.get('id') : undefined;
-  if (!(id instanceof Binary))
-    return fail(40414, "BSON field 'OperationSessionInfo.lsid.id' is missing but a required field");
-  return Buffer.from(id.buffer.buffer, id.buffer.byteOffset, id.position).toString('hex');
+  if (id instanceof Binary) return id.toString('hex');
+  return fail(40414, "BSON field 'OperationSessionInfo.lsid.id' is missing but a required field");
 }
 
 export class Sessions {
@@ -34,14 +31,7 @@ export class Sessions {
     let state = this.#sessions.get(key);
     if (!state) {
       if (this.#sessions.size > PRUNE_ABOVE) this.#prune();
-      state = {
-        number: -1n,
-        reply: undefined,
-        record: undefined,
-        transaction: undefined,
-        ended: undefined,
-        lastUse: 0,
-      };
+      state = { number: -1n, record: undefined, transaction: undefined, ended: undefined, lastUse: 0 };
       this.#sessions.set(key, state);
     }
     state.lastUse = performance.now();
@@ -49,10 +39,7 @@ export class Sessions {
   }
 
   remember(key: string, record: Doc): void {
-    const state = this.state(key);
-    state.number = record.get('n') as bigint;
-    state.reply = record.get('r') as Doc;
-    state.record = record;
+    Object.assign(this.state(key), { number: record.get('n'), record });
   }
 
   /** What a snapshot must keep, so that a repeated command is still recognised after it. */
@@ -64,11 +51,8 @@ export class Sessions {
   replyTo(key: string, number: bigint): Doc | undefined {
     const state = this.state(key);
     if (number < state.number)
-      return fail(
-        225,
-        `Retryable write with txnNumber ${number} is prohibited on session because a newer retryable write with txnNumber ${state.number} has already started.`,
-      );
-    return number === state.number ? state.reply : undefined;
+      fail(225, `Retryable write with txnNumber ${number} is prohibited: ${state.number} has already started.`);
+    return number === state.number ? (state.record?.get('r') as Doc | undefined) : undefined;
   }
 
   #prune(): void {

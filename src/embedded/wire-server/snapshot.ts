@@ -3,7 +3,7 @@ import path from 'node:path';
 import { readFrames, syncFolder, writeFrame } from './journal.ts';
 import { replayFrame } from './recovery.ts';
 import type { Store } from './store.ts';
-import { type Doc, doc, RawDoc } from './value.ts';
+import { Doc, doc } from './value.ts';
 
 const DOCUMENTS_A_FRAME = 500;
 
@@ -110,7 +110,7 @@ function captured(store: Store): Generator<Doc> {
       for (let at = 0; at < bytes.length; at += DOCUMENTS_A_FRAME) {
         const ops = bytes
           .slice(at, at + DOCUMENTS_A_FRAME)
-          .map(document => doc({ o: 'i', n: ns, d: new RawDoc(document) }));
+          .map(document => doc({ o: 'i', n: ns, d: Doc.fromBytes(document) }));
         yield doc({ ...rest, ops });
       }
     }

@@ -11,7 +11,6 @@ interface SortField {
 
 export interface Sort {
   readonly fields: SortField[];
-  compareDocs(a: Doc, b: Doc): number;
   /** The values a document is sorted by, so that they are fetched once and not at every comparison. */
   values(doc: Doc): Value[];
   compareValues(a: Value[], b: Value[]): number;
@@ -35,7 +34,7 @@ export function compileSort(sort: Doc): Sort {
     }
     return 0;
   };
-  return { fields, values, compareValues, compareDocs: (a, b) => compareValues(values(a), values(b)) };
+  return { fields, values, compareValues };
 }
 
 /** What an empty array counts as: less than null. */

@@ -11,7 +11,7 @@ interface Leaf<T> {
  * leaves), and a range can be counted without being walked, which is what the planner estimates with.
  */
 export class SortedKeys<T> {
-  #leaves: Leaf<T>[] = [{ keys: [], items: [] }];
+  readonly leaves: Leaf<T>[] = [{ keys: [], items: [] }];
   size = 0;
   /** Grows with every change; a cursor compares it to know that its place is still right. */
   version = 0;
@@ -19,94 +19,66 @@ export class SortedKeys<T> {
   /** Fills an empty map from entries in ascending order of their keys. */
   load(keys: string[], items: T[]): void {
     const step = (LEAF_MAX * 3) / 4;
-    this.#leaves = [];
     for (let i = 0; i < keys.length; i += step)
-      this.#leaves.push({ keys: keys.slice(i, i + step), items: items.slice(i, i + step) });
-    if (this.#leaves.length === 0) this.#leaves.push({ keys: [], items: [] });
+      this.leaves[i / step] = { keys: keys.slice(i, i + step), items: items.slice(i, i + step) };
     this.size = keys.length;
     this.version++;
   }
 
-  /** The leaf where a key is or belongs. */
-  #leafOf(key: string): number {
-    const leaves = this.#leaves;
-    let low = 0;
-    let high = leaves.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (((leaves[middle] as Leaf<T>).keys[0] as string) <= key) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+  /** Where a key is or belongs. */
+  place(key: string): { leaf: number; index: number } {
+    const leaf = firstFrom(1, this.leaves.length, i => ((this.leaves[i] as Leaf<T>).keys[0] as string) > key) - 1;
+    const { keys } = this.leaves[leaf] as Leaf<T>;
+    return { leaf, index: firstFrom(0, keys.length, i => (keys[i] as string) >= key) };
   }
 
   add(key: string, item: T): void {
-    const at = this.#leafOf(key);
-    const leaf = this.#leaves[at] as Leaf<T>;
-    const index = lowerBound(leaf.keys, key);
+    const { leaf: at, index } = this.place(key);
+    const { keys, items } = this.leaves[at] as Leaf<T>;
+    const known = keys[index] === key ? 1 : 0;
+    keys.splice(index, known, key);
+    items.splice(index, known, item);
     this.version++;
-    if (leaf.keys[index] === key) {
-      leaf.items[index] = item;
-      return;
-    }
-    leaf.keys.splice(index, 0, key);
-    leaf.items.splice(index, 0, item);
-    this.size++;
-    if (leaf.keys.length <= LEAF_MAX) return;
+    this.size += 1 - known;
+    if (keys.length <= LEAF_MAX) return;
     // Ascending inserts (ids, times) leave full leaves behind instead of half-full ones.
     const cut = index === LEAF_MAX ? LEAF_MAX - 16 : LEAF_MAX >> 1;
-    this.#leaves.splice(at + 1, 0, { keys: leaf.keys.splice(cut), items: leaf.items.splice(cut) });
+    this.leaves.splice(at + 1, 0, { keys: keys.splice(cut), items: items.splice(cut) });
   }
 
   delete(key: string): void {
-    const at = this.#leafOf(key);
-    const leaf = this.#leaves[at] as Leaf<T>;
-    const index = lowerBound(leaf.keys, key);
-    if (leaf.keys[index] !== key) return;
-    leaf.keys.splice(index, 1);
-    leaf.items.splice(index, 1);
+    const { leaf: at, index } = this.place(key);
+    const { keys, items } = this.leaves[at] as Leaf<T>;
+    if (keys[index] !== key) return;
+    keys.splice(index, 1);
+    items.splice(index, 1);
     this.size--;
     this.version++;
-    if (leaf.keys.length === 0 && this.#leaves.length > 1) this.#leaves.splice(at, 1);
+    if (keys.length === 0 && this.leaves.length > 1) this.leaves.splice(at, 1);
   }
 
   /** About how many keys lie in [low, high]: exact within a leaf, by the average across leaves. */
   estimate(low: string, high: string): number {
-    const from = this.#leafOf(low);
-    const to = this.#leafOf(high);
-    const fromIndex = lowerBound((this.#leaves[from] as Leaf<T>).keys, low);
-    const toIndex = lowerBound((this.#leaves[to] as Leaf<T>).keys, high);
-    if (from === to) return Math.max(0, toIndex - fromIndex);
-    return (
-      (this.#leaves[from] as Leaf<T>).keys.length -
-      fromIndex +
-      toIndex +
-      (to - from - 1) * (this.size / this.#leaves.length)
-    );
+    const from = this.place(low);
+    const to = this.place(high);
+    if (from.leaf === to.leaf) return Math.max(0, to.index - from.index);
+    const between = (to.leaf - from.leaf - 1) * (this.size / this.leaves.length);
+    return (this.leaves[from.leaf] as Leaf<T>).keys.length - from.index + to.index + between;
   }
 
   cursor(): Cursor<T> {
     return new Cursor(this);
   }
-
-  /** For cursors: the leaf at a place, and the place of the first key >= `key`. */
-  leafAt(index: number): { keys: string[]; items: T[] } | undefined {
-    return this.#leaves[index];
-  }
-
-  place(key: string): { leaf: number; index: number } {
-    const leaf = this.#leafOf(key);
-    return { leaf, index: lowerBound((this.#leaves[leaf] as Leaf<T>).keys, key) };
-  }
 }
 
-function lowerBound(keys: string[], key: string): number {
-  let low = 0;
-  let high = keys.length;
+/** The first of low … high - 1 for which `is` holds (from it on it always does), or high. */
+export function firstFrom(from: number, to: number, is: (index: number) => boolean): number {
+  let low = from;
+  let high = to;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((keys[middle] as string) < key) low = middle + 1;
-    else high = middle;
+    if (is(middle)) high = middle;
+    else low = middle + 1;
   }
   return low;
 }
@@ -124,50 +96,33 @@ export class Cursor<T> {
     this.#map = map;
   }
 
-  /** Goes to the first key >= `key`. */
-  seek(key: string): boolean {
+  /** Goes to the first key >= `key`, or back to the last one <= `key`; false if there is none. */
+  seek(key: string, back = false): boolean {
     const { leaf, index } = this.#map.place(key);
-    return this.#settle(leaf, index);
+    const past = back && this.#map.leaves[leaf]?.keys[index] !== key;
+    return this.#settle(leaf, past ? index - 1 : index);
   }
 
-  /** Goes to the last key <= `key`. */
-  seekBack(key: string): boolean {
-    const { leaf, index } = this.#map.place(key);
-    const exact = this.#map.leafAt(leaf)?.keys[index] === key;
-    return this.#settle(leaf, exact ? index : index - 1);
-  }
-
-  next(): boolean {
-    if (this.#version === this.#map.version) return this.#settle(this.#leaf, this.#index + 1);
+  next(back = false): boolean {
+    if (this.#version === this.#map.version) return this.#settle(this.#leaf, this.#index + (back ? -1 : 1));
     const last = this.key as string;
-    return this.seek(last) && (this.key !== last || this.next());
-  }
-
-  previous(): boolean {
-    if (this.#version === this.#map.version) return this.#settle(this.#leaf, this.#index - 1);
-    const last = this.key as string;
-    return this.seekBack(last) && (this.key !== last || this.previous());
+    return this.seek(last, back) && (this.key !== last || this.next(back));
   }
 
   #settle(leafAt: number, at: number): boolean {
+    const { leaves, version } = this.#map;
     let leaf = leafAt;
     let index = at;
-    let keys = this.#map.leafAt(leaf)?.keys ?? [];
-    while (index >= keys.length && this.#map.leafAt(leaf + 1)) {
+    while (index >= (leaves[leaf] as Leaf<T>).keys.length && leaf + 1 < leaves.length) {
       leaf++;
       index = 0;
-      keys = this.#map.leafAt(leaf)?.keys ?? [];
     }
-    while (index < 0 && leaf > 0) {
-      leaf--;
-      keys = this.#map.leafAt(leaf)?.keys ?? [];
-      index = keys.length - 1;
-    }
+    while (index < 0 && leaf > 0) index = (leaves[--leaf] as Leaf<T>).keys.length - 1;
     this.#leaf = leaf;
     this.#index = index;
-    this.#version = this.#map.version;
-    this.key = keys[index];
-    this.item = this.#map.leafAt(leaf)?.items[index];
+    this.#version = version;
+    this.key = leaves[leaf]?.keys[index];
+    this.item = leaves[leaf]?.items[index];
     return this.key !== undefined;
   }
 }

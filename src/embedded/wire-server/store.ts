@@ -1,7 +1,7 @@
 import { Timestamp } from 'bson';
 import { Collection, docOf, Index } from './collection.ts';
-import { CommandError, fail } from './errors.ts';
-import { type Event, EventLog } from './event-log.ts';
+import { fail } from './errors.ts';
+import { EventLog } from './event-log.ts';
 import { Journal } from './journal.ts';
 import { Sessions } from './sessions.ts';
 import { DataFolder } from './snapshot.ts';
@@ -40,7 +40,8 @@ export class Store {
     this.#folder = new DataFolder(dataDir, compactBytes);
     const end = this.#folder.recover(this);
     for (const collection of this.collections.values()) collection.buildAll();
-    this.events.revealAll();
+    // All that was read is on the disk.
+    this.events.shown = this.events.next - 1;
     const file = this.#folder.path('journal', this.#folder.generation);
     this.journal = new Journal(file, end, holdMs, position => this.events.reveal(position));
     this.position = end;
@@ -134,28 +135,15 @@ export class Store {
     const time = this.tick();
     const wallTime = clock.now();
     const record = session && doc({ l: session.lsid, n: session.number, r: session.reply, x: session.transaction });
-    const payload = doc({
-      t: time,
-      w: wallTime,
-      e: BigInt(this.events.next),
-      ops: ops.map(op => op.entry),
-      s: record,
-    });
-    this.position = this.journal.append(payload);
+    const entries = ops.map(op => op.entry);
+    const frame = doc({ t: time, w: wallTime, e: BigInt(this.events.next), ops: entries, s: record });
+    this.position = this.journal.append(frame);
     const transaction = session?.transaction ? { lsid: session.lsid, number: session.number } : undefined;
-    for (const op of ops) this.addEvent(op.event, { position: this.position, time, wallTime, transaction });
+    for (const { event } of ops)
+      if (event) this.events.add(event, { position: this.position, time, wallTime, transaction });
     if (session && record) this.sessions.remember(session.key, record);
     this.#folder.maybeCompact(this);
     return this.position;
-  }
-
-  addEvent(
-    event: Partial<Event> | undefined,
-    rest: Pick<Event, 'position' | 'time' | 'wallTime' | 'transaction'>,
-  ): void {
-    if (!event?.kind) return;
-    const { kind, db = '', collection = '', id, before, after, to } = event;
-    this.events.add({ seq: this.events.next, kind, db, collection, id, before, after, to, ...rest });
   }
 
   /**
@@ -166,16 +154,14 @@ export class Store {
     this.frame(batch);
     this.leave();
     this.waiting++;
-    const left = deadline - performance.now();
-    const timer = { id: undefined as NodeJS.Timeout | undefined };
-    const timeout = new Promise<'late'>(resolve => {
-      if (Number.isFinite(left)) timer.id = setTimeout(() => resolve('late'), Math.max(0, left));
-    });
-    const outcome = await Promise.race([transaction.done, timeout]);
-    clearTimeout(timer.id);
+    const late = new AbortController();
+    const ms = Math.max(0, deadline - performance.now());
+    const timeout = Number.isFinite(ms) ? setTimeout(() => late.abort(), ms) : undefined;
+    await Promise.race([transaction.done, new Promise(resolve => late.signal.addEventListener('abort', resolve))]);
+    clearTimeout(timeout);
     this.waiting--;
     await this.enter();
-    if (outcome === 'late') throw new CommandError(50, 'operation exceeded time limit');
+    if (late.signal.aborted) fail(50, 'operation exceeded time limit');
   }
 
   // --- transactions ---
@@ -213,17 +199,11 @@ export class Store {
 }
 
 function applyOwn(batch: WriteBatch, collection: Collection, { rec, bytes, replaced }: OwnWrite): void {
-  if (bytes === null) {
-    if (rec) batch.remove(collection, rec, docOf(rec));
-    return;
-  }
-  const document = Doc.fromBytes(bytes);
-  if (!rec) {
-    batch.insert(collection, document, bytes);
-    return;
-  }
-  const before = docOf(rec);
+  const before = rec && docOf(rec);
+  const after = bytes === null ? undefined : Doc.fromBytes(bytes);
+  if (!before && !after) return;
   // Which fields several updates touched is not kept; naming all of them checks every index.
-  const touched = replaced ? undefined : new Set([...before.fields, ...document.fields].map(field => field.name));
-  batch.update(collection, rec, before, document, bytes, touched);
+  const fields = [...(before?.fields ?? []), ...(after?.fields ?? [])];
+  const touched = replaced ? undefined : new Set(fields.map(field => field.name));
+  batch.write(collection, rec, before, after, bytes ?? '', touched);
 }

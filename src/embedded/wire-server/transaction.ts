@@ -22,19 +22,14 @@ export class Transaction {
   readonly before = new Map<Collection, Map<string, string | null>>();
   /** Collections that come into being with its commit. */
   readonly made = new Set<Collection>();
-  readonly done: Promise<void>;
-  readonly finish: () => void;
+  finish: () => void = () => undefined;
+  readonly done = new Promise<void>(resolve => {
+    this.finish = resolve;
+  });
 
   constructor(key: string, number: bigint) {
     this.key = key;
     this.number = number;
-    const { promise, resolve } = withResolvers();
-    this.done = promise;
-    this.finish = resolve;
-  }
-
-  ownWrite(collection: Collection, idKey: string): OwnWrite | undefined {
-    return this.own.get(collection)?.get(idKey);
   }
 
   /** True if this transaction sees the record differently from everybody else. */
@@ -43,27 +38,22 @@ export class Transaction {
   }
 
   /** The versions that only this transaction sees. */
-  *versions(collection: Collection): Generator<{ idKey: string; bytes: string; rec: Rec | undefined }> {
+  *versions(collection: Collection): Generator<{ bytes: string; rec: Rec | undefined }> {
     const own = this.own.get(collection);
-    for (const write of own?.values() ?? [])
-      if (write.bytes !== null) yield { idKey: write.idKey, bytes: write.bytes, rec: write.rec };
-    for (const [idKey, bytes] of this.before.get(collection) ?? []) {
-      if (bytes !== null && !own?.has(idKey)) yield { idKey, bytes, rec: collection.records.get(idKey) };
-    }
+    for (const { bytes, rec } of own?.values() ?? []) if (bytes !== null) yield { bytes, rec };
+    for (const [idKey, bytes] of this.before.get(collection) ?? [])
+      if (bytes !== null && !own?.has(idKey)) yield { bytes, rec: collection.records.get(idKey) };
   }
 
   /** Another writer is about to replace a record's bytes. */
   remember(collection: Collection, idKey: string, bytes: string | null): void {
-    if (this.own.get(collection)?.has(idKey)) return;
-    const versions = mapIn(this.before, collection);
-    if (!versions.has(idKey)) versions.set(idKey, bytes);
+    if (!this.shadows(collection, idKey)) mapIn(this.before, collection).set(idKey, bytes);
   }
 
   /** A key this transaction itself has freed or moved does not conflict with its own insert. */
   hides(collection: Collection, rec: Rec, index: Index, key: string): boolean {
-    const write = this.ownWrite(collection, rec.idKey);
-    if (!write) return false;
-    return write.bytes === null || index.reserved.get(key)?.idKey !== rec.idKey;
+    const write = this.own.get(collection)?.get(rec.idKey);
+    return write !== undefined && (write.bytes === null || index.reserved.get(key)?.idKey !== rec.idKey);
   }
 
   write(write: OwnWrite): void {
@@ -71,20 +61,20 @@ export class Transaction {
     const holder = collection.locks.get(idKey);
     if (this.before.get(collection)?.has(idKey) || (holder && holder !== this)) throw writeConflict();
     collection.locks.set(idKey, this);
-    const known = this.ownWrite(collection, idKey);
+    const own = mapIn(this.own, collection);
+    const known = own.get(idKey);
     if (known) freeKeys(known);
-    mapIn(this.own, collection).set(idKey, known ? { ...write, rec: known.rec } : write);
+    own.set(idKey, known ? { ...write, rec: known.rec } : write);
     for (const { index, key } of write.keys) index.reserved.set(key, { transaction: this, idKey });
   }
 
   /** Gives locks and keys back; the waiting writers go on. */
   release(): void {
-    for (const [collection, writes] of this.own) {
+    for (const [collection, writes] of this.own)
       for (const write of writes.values()) {
         collection.locks.delete(write.idKey);
         freeKeys(write);
       }
-    }
     this.finish();
   }
 }
@@ -94,24 +84,10 @@ function freeKeys({ keys, idKey }: OwnWrite): void {
 }
 
 export const writeConflict = () =>
-  new CommandError(
-    112,
-    'WriteConflict error: this operation conflicted with another operation. Please retry your operation or multi-document transaction.',
-  );
+  new CommandError(112, 'WriteConflict error: please retry your operation or multi-document transaction.');
 
 function mapIn<V>(maps: Map<Collection, Map<string, V>>, collection: Collection): Map<string, V> {
-  let map = maps.get(collection);
-  if (!map) {
-    map = new Map();
-    maps.set(collection, map);
-  }
+  const map = maps.get(collection) ?? new Map<string, V>();
+  maps.set(collection, map);
   return map;
-}
-
-function withResolvers(): { promise: Promise<void>; resolve: () => void } {
-  let resolve: () => void = () => undefined;
-  const promise = new Promise<void>(done => {
-    resolve = done;
-  });
-  return { promise, resolve };
 }

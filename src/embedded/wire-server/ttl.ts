@@ -1,8 +1,8 @@
 import { type Collection, docOf, type Index, type Rec } from './collection.ts';
 import type { Services } from './server.ts';
 import { clock } from './store.ts';
-import { asNumber } from './value.ts';
-import { keyOf, ORDER } from './value-order.ts';
+import { asNumber, ORDER } from './value.ts';
+import { keyOf } from './value-order.ts';
 
 /** A real server looks once a minute; a demo should not have to wait that long. */
 const INTERVAL_MS = 1000;
@@ -25,13 +25,12 @@ export function startTtl(services: Services): () => void {
 async function removeExpired({ store }: Services): Promise<void> {
   for (const collection of store.collections.values()) {
     for (const index of collection.indexes.values()) {
-      const seconds = asNumber(index.spec.get('expireAfterSeconds'));
-      if (seconds === undefined || expired(collection, index, seconds).length === 0) continue;
+      if (expired(collection, index).length === 0) continue;
       await store.enter();
       const batch = store.newBatch();
       try {
         if (store.find(collection.ns) !== collection) continue;
-        for (const rec of expired(collection, index, seconds)) batch.remove(collection, rec, docOf(rec));
+        for (const rec of expired(collection, index)) batch.write(collection, rec, docOf(rec), undefined, '');
       } finally {
         store.frame(batch);
         store.leave();
@@ -40,17 +39,15 @@ async function removeExpired({ store }: Services): Promise<void> {
   }
 }
 
-/** Records with a date (the earliest, in an array) that is `seconds` ago; not those a transaction holds. */
-function expired(collection: Collection, index: Index, seconds: number): Rec[] {
-  const limit = keyOf(new Date(clock.now().getTime() - seconds * 1000));
+/** Records with a date (the earliest, in an array) that is so long ago; not those a transaction holds. */
+function expired(collection: Collection, index: Index): Rec[] {
+  const seconds = asNumber(index.spec.get('expireAfterSeconds'));
+  if (seconds === undefined) return [];
+  const end = `${keyOf(new Date(clock.now().getTime() - seconds * 1000))}\xff`;
   const found = new Set<Rec>();
   const cursor = index.keys.cursor();
-  for (
-    let more = cursor.seek(String.fromCharCode(ORDER.date));
-    more && found.size < MOST_AT_ONCE;
-    more = cursor.next()
-  ) {
-    if ((cursor.key as string) > `${limit}\xff`) break;
+  for (let more = cursor.seek(String.fromCharCode(ORDER.date)); more; more = cursor.next()) {
+    if ((cursor.key as string) > end || found.size === MOST_AT_ONCE) break;
     const rec = cursor.item as Rec;
     if (!collection.locks.has(rec.idKey)) found.add(rec);
   }

@@ -1,40 +1,23 @@
 import {
-  type Binary,
-  type BSONRegExp,
-  type BSONSymbol,
-  type Code,
+  Binary,
+  BSONRegExp,
+  BSONSymbol,
+  type BSONValue,
+  Code,
   Decimal128,
   Double,
-  type MaxKey,
-  type MinKey,
-  type Timestamp,
+  MaxKey,
+  MinKey,
+  Timestamp,
+  UUID,
 } from 'bson';
-import { readFields, readValue } from './value-read.ts';
+import { readFields, readValue } from './codec.ts';
 
 /**
  * A BSON value as this server holds it. Every BSON number type keeps its own JavaScript type, so that nothing is lost
  * between a read and a write: int32 is number, int64 is bigint, double is Double.
  */
-export type Value =
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | Double
-  | Date
-  | Oid
-  | Doc
-  | RawDoc
-  | Binary
-  | BSONRegExp
-  | BSONSymbol
-  | Code
-  | Decimal128
-  | MinKey
-  | MaxKey
-  | Timestamp
-  | Value[];
+export type Value = null | boolean | number | bigint | string | Date | Oid | Doc | BSONValue | Value[];
 
 /** What `doc()` accepts: values, and plain objects where a document is meant. */
 export type Plain = Value | undefined | { [key: string]: Plain } | Plain[];
@@ -46,40 +29,21 @@ export class Oid {
   constructor(bytes: string) {
     this.bytes = bytes;
   }
-
-  toString(): string {
-    return Buffer.from(this.bytes, 'latin1').toString('hex');
-  }
 }
 
-/** A whole document as latin1 bytes, as the store keeps it: copied into replies without being decoded. */
-export class RawDoc {
-  readonly bytes: string;
-
-  constructor(bytes: string) {
-    this.bytes = bytes;
-  }
-
-  toString(): string {
-    return String(Doc.fromBytes(this.bytes));
-  }
-}
-
-/** One element of a document. It is decoded when somebody looks; until it is replaced its bytes can be copied. */
+/** One element of a document: decoded when somebody looks; its bytes can be copied until then, and after. */
 export class Field {
   readonly name: string;
-  readonly type: number;
-  /** Where the element (`from`, its type byte) and its value (`at`) begin and where it ends; buf is null for a new field. */
+  /** Where the element (`from`, its type byte) and its value (`at`) begin and where it ends; buf is null for a new one. */
   readonly buf: Buffer | null;
   readonly from: number;
   readonly at: number;
   readonly to: number;
   #value: Value | undefined;
 
-  constructor(name: string, value: Value | undefined, type = 0, buf: Buffer | null = null, from = 0, at = 0, to = 0) {
+  constructor(name: string, value: Value | undefined, buf: Buffer | null = null, from = 0, at = 0, to = 0) {
     this.name = name;
     this.#value = value;
-    this.type = type;
     this.buf = buf;
     this.from = from;
     this.at = at;
@@ -87,7 +51,10 @@ export class Field {
   }
 
   get value(): Value {
-    if (this.#value === undefined) this.#value = readValue(this.buf as Buffer, this.type, this.at, this.to);
+    if (this.#value === undefined) {
+      const buf = this.buf as Buffer;
+      this.#value = readValue(buf, buf[this.from] as number, this.at, this.to);
+    }
     return this.#value;
   }
 }
@@ -98,10 +65,13 @@ export class Field {
  * its parent, which is how a parent knows that its bytes are no longer right.
  */
 export class Doc {
-  readonly fields: Field[];
+  /** The whole document as latin1 bytes, as the store keeps it, until it is changed: copied without being decoded. */
+  raw: string | undefined;
+  #fields: Field[] | undefined;
 
-  constructor(fields: Field[] = []) {
-    this.fields = fields;
+  constructor(fields?: Field[], raw?: string) {
+    this.#fields = fields;
+    this.raw = raw;
   }
 
   static read(buf: Buffer, at = 0): Doc {
@@ -109,7 +79,16 @@ export class Doc {
   }
 
   static fromBytes(bytes: string): Doc {
-    return Doc.read(Buffer.from(bytes, 'latin1'));
+    return new Doc(undefined, bytes);
+  }
+
+  get fields(): Field[] {
+    this.#fields ??= this.raw === undefined ? [] : readFields(Buffer.from(this.raw, 'latin1'), 0);
+    return this.#fields;
+  }
+
+  get first(): Field | undefined {
+    return this.fields[0];
   }
 
   find(name: string): Field | undefined {
@@ -127,40 +106,99 @@ export class Doc {
   }
 
   set(name: string, value: Value): this {
-    const field = new Field(name, value);
-    const index = this.fields.findIndex(f => f.name === name);
-    if (index < 0) this.fields.push(field);
-    else this.fields[index] = field;
+    const { fields } = this;
+    const index = fields.findIndex(field => field.name === name);
+    fields[index < 0 ? fields.length : index] = new Field(name, value);
+    this.raw = undefined;
     return this;
   }
 
-  delete(name: string): boolean {
-    const index = this.fields.findIndex(f => f.name === name);
-    if (index >= 0) this.fields.splice(index, 1);
-    return index >= 0;
+  delete(name: string): void {
+    this.#fields = this.fields.filter(field => field.name !== name);
+    this.raw = undefined;
   }
 
   /** A copy that can be changed without changing this one. */
   copy(): Doc {
     return new Doc(this.fields.slice());
   }
-
-  get first(): Field | undefined {
-    return this.fields[0];
-  }
-
-  /** For messages. */
-  toString(): string {
-    return `{ ${this.fields.map(({ name, value }) => `${name}: ${show(value)}`).join(', ')} }`;
-  }
 }
+
+/** MongoDB's order of the types; also the first byte of a key. */
+export const ORDER = {
+  minKey: 1,
+  null: 5,
+  number: 10,
+  string: 15,
+  object: 20,
+  array: 25,
+  binary: 30,
+  objectId: 35,
+  bool: 40,
+  date: 45,
+  timestamp: 47,
+  regex: 50,
+  code: 60,
+  maxKey: 127,
+} as const;
+
+interface Type {
+  readonly number: number;
+  readonly name: string;
+  readonly order: number;
+}
+
+/** Number and name (for `$type` and `bsonType`), place in the order, JavaScript classes. */
+const TYPES: [number, string, number, ...unknown[]][] = [
+  [1, 'double', ORDER.number, Double],
+  [2, 'string', ORDER.string, String],
+  [3, 'object', ORDER.object, Doc],
+  [4, 'array', ORDER.array, Array],
+  [5, 'binData', ORDER.binary, Binary, UUID],
+  [7, 'objectId', ORDER.objectId, Oid],
+  [8, 'bool', ORDER.bool, Boolean],
+  [9, 'date', ORDER.date, Date],
+  [10, 'null', ORDER.null],
+  [11, 'regex', ORDER.regex, BSONRegExp],
+  [13, 'javascript', ORDER.code, Code],
+  [14, 'symbol', ORDER.string, BSONSymbol],
+  [16, 'int', ORDER.number, Number],
+  [17, 'timestamp', ORDER.timestamp, Timestamp],
+  [18, 'long', ORDER.number, BigInt],
+  [19, 'decimal', ORDER.number, Decimal128],
+  [-1, 'minKey', ORDER.minKey, MinKey],
+  [127, 'maxKey', ORDER.maxKey, MaxKey],
+];
+const byClass = new Map<unknown, Type>();
+/** Types by what `$type` may call them: number or name. */
+export const typesByAlias = new Map<number | string, Type>();
+for (const [number, name, order, ...classes] of TYPES) {
+  const type = { number, name, order };
+  for (const key of classes) byClass.set(key, type);
+  typesByAlias.set(number, type).set(name, type);
+}
+const NULL = typesByAlias.get('null') as Type;
+
+export function typeOf(value: Value): Type {
+  const type = value === null ? NULL : byClass.get(value.constructor);
+  if (!type) throw new Error('cannot store a value of an unknown class');
+  return type;
+}
+
+export function typeOrder(value: Value): number {
+  return typeof value === 'string' ? ORDER.string : typeof value === 'number' ? ORDER.number : typeOf(value).order;
+}
+
+/** The name of a value's type, for error messages. */
+export const typeName = (value: Value | undefined): string => (value === undefined ? 'missing' : typeOf(value).name);
 
 /** A value as error messages show it. */
 export function show(value: Value | undefined): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (Array.isArray(value)) return `[ ${value.map(show).join(', ')} ]`;
-  if (value instanceof Oid) return `ObjectId('${String(value)}')`;
-  return String(value as number | Doc);
+  if (value instanceof Oid) return `ObjectId('${Buffer.from(value.bytes, 'latin1').toString('hex')}')`;
+  if (value instanceof Doc) return `{ ${value.fields.map(field => `${field.name}: ${show(field.value)}`).join(', ')} }`;
+  return String(value as number);
 }
 
 /** Builds a document from an object literal; undefined members are left out. */
@@ -174,9 +212,8 @@ export function doc(plain: { [key: string]: Plain }): Doc {
 function toValue(plain: Plain): Value {
   if (plain === undefined) return null;
   if (Array.isArray(plain)) return plain.map(toValue);
-  if (plain !== null && typeof plain === 'object' && Object.getPrototypeOf(plain) === Object.prototype) {
+  if (plain !== null && typeof plain === 'object' && Object.getPrototypeOf(plain) === Object.prototype)
     return doc(plain as { [key: string]: Plain });
-  }
   return plain as Value;
 }
 
@@ -193,6 +230,5 @@ export function asNumber(value: Value | undefined): number | undefined {
   if (typeof value === 'number') return value;
   if (typeof value === 'bigint') return Number(value);
   if (value instanceof Double) return value.value;
-  if (value instanceof Decimal128) return Number(value.toString());
-  return undefined;
+  return value instanceof Decimal128 ? Number(value.toString()) : undefined;
 }

@@ -1,6 +1,6 @@
+import { Writer } from './codec.ts';
 import { fail } from './errors.ts';
 import { Doc, Field, type Value } from './value.ts';
-import { Writer } from './value-write.ts';
 
 export const MAX_MESSAGE_BYTES = 48_000_000;
 const HEADER = 16;
@@ -128,7 +128,8 @@ export function encodeReply(
   if (request.legacy) {
     writer.int32(OP_REPLY);
     writer.int32(8);
-    writer.int64(0);
+    writer.int32(0);
+    writer.int32(0);
     writer.int32(0);
     writer.int32(1);
   } else {

@@ -1,12 +1,13 @@
-import { type Collection, idKeyOf, newRecord, type Rec } from './collection.ts';
-import type { Event } from './event-log.ts';
+import { type Collection, newRecord, type Rec } from './collection.ts';
+import type { Happening } from './event-log.ts';
 import type { Transaction } from './transaction.ts';
-import { type Doc, doc, RawDoc, type Value } from './value.ts';
+import { Doc, doc, type Value } from './value.ts';
+import { keyOf } from './value-order.ts';
 
 /** One entry of a journal frame: what to do again at recovery, and what to tell change streams. */
 export interface Op {
   readonly entry: Doc;
-  readonly event?: Pick<Event, 'kind' | 'db' | 'collection'> & Partial<Pick<Event, 'id' | 'before' | 'after' | 'to'>>;
+  readonly event?: Happening;
 }
 
 /**
@@ -21,50 +22,25 @@ export class WriteBatch {
     this.#open = open;
   }
 
-  #remember(collection: Collection, idKey: string, bytes: string | null): void {
-    for (const transaction of this.#open) transaction.remember(collection, idKey, bytes);
-  }
-
-  insert(collection: Collection, document: Doc, bytes: string): void {
-    const id = document.get('_id') as Value;
-    const rec = newRecord(idKeyOf(id), bytes);
-    this.#remember(collection, rec.idKey, null);
-    collection.insert(rec, document);
-    this.ops.push({
-      entry: doc({ o: 'i', n: collection.ns, d: new RawDoc(bytes) }),
-      event: { kind: 'insert', db: collection.db, collection: collection.name, id, after: bytes },
-    });
-  }
-
-  update(
+  /** Puts `after` (encoded: `bytes`) in the place of `before`; either may be missing. */
+  write(
     collection: Collection,
-    rec: Rec,
-    before: Doc,
-    after: Doc,
+    known: Rec | undefined,
+    before: Doc | undefined,
+    after: Doc | undefined,
     bytes: string,
-    touched: ReadonlySet<string> | undefined,
+    touched?: ReadonlySet<string>,
   ): void {
-    const kind = touched ? 'update' : 'replace';
-    this.#remember(collection, rec.idKey, rec.bytes);
-    const event = {
-      kind,
-      db: collection.db,
-      collection: collection.name,
-      id: after.get('_id'),
-      before: rec.bytes,
-      after: bytes,
-    } as const;
-    collection.update(rec, before, after, bytes, touched);
-    this.ops.push({ entry: doc({ o: touched ? 'u' : 'r', n: collection.ns, d: new RawDoc(bytes) }), event });
-  }
-
-  remove(collection: Collection, rec: Rec, document: Doc): void {
-    const id = document.get('_id') as Value;
-    this.#remember(collection, rec.idKey, rec.bytes);
-    collection.remove(rec, document);
+    const { ns, db, name } = collection;
+    const id = (after ?? (before as Doc)).get('_id') as Value;
+    const rec = (before && known) ?? newRecord(keyOf(id), bytes);
+    const old = before && rec.bytes;
+    for (const transaction of this.#open) transaction.remember(collection, rec.idKey, old ?? null);
+    collection.put(rec, before, after, bytes, touched);
+    const kind = !before ? 'insert' : !after ? 'delete' : touched ? 'update' : 'replace';
     this.ops.push({
-      entry: doc({ o: 'd', n: collection.ns, d: doc({ _id: id }) }),
-      event: { kind: 'delete', db: collection.db, collection: collection.name, id, before: rec.bytes },
+      entry: doc({ o: kind[0], n: ns, d: after ? Doc.fromBytes(bytes) : doc({ _id: id }) }),
+      event: { kind, db, collection: name, id, before: old, after: after && bytes },
     });
   }
 

@@ -1,12 +1,11 @@
-import { Arguments, words } from './arguments.ts';
 import { checkNamespace } from './catalog-commands.ts';
 import type { Collection } from './collection.ts';
-import { type Commands, type Context, collectionOf, deadlineOf, variablesOf } from './context.ts';
+import { queryOf } from './command-query.ts';
+import { Arguments, type Commands, type Context, collectionOf, isRetryable, words } from './context.ts';
 import { CloseConnection, CommandError, codeName, fail } from './errors.ts';
-import { findAndModify } from './find-and-modify.ts';
-import { compileFilter } from './match.ts';
-import { Query } from './query.ts';
-import { compileUpdate } from './update.ts';
+import { compileProjection } from './project.ts';
+import type { Query } from './query.ts';
+import { compileUpdate, type Update } from './update.ts';
 import { asNumber, type Doc, doc, type Plain, truthy } from './value.ts';
 import type { WriteBatch } from './write-batch.ts';
 import { DocumentWriter } from './writes.ts';
@@ -16,28 +15,29 @@ import { DocumentWriter } from './writes.ts';
  * wait. A retried command gets the reply of the first time and does nothing.
  */
 export async function writing(context: Context, work: (batch: WriteBatch) => Promise<Doc>): Promise<Doc> {
-  const { store } = context.services;
+  const { store, failPoints } = context.services;
   const { session } = context;
   if (session?.transaction) return work(store.newBatch());
   await store.enter();
   const batch = store.newBatch();
   try {
-    const number = session?.number;
-    const known = session && number !== undefined ? store.sessions.replyTo(session.key, number) : undefined;
+    if (session?.number === undefined) {
+      const reply = await work(batch);
+      context.position = store.frame(batch);
+      return reply;
+    }
+    const { key, lsid, number } = session;
+    const known = store.sessions.replyTo(key, number);
     if (known) {
       context.position = store.position;
       return known.copy();
     }
-    const failure = number === undefined ? undefined : context.services.failPoints.fire('onPrimaryTransactionalWrite');
+    const failure = failPoints.fire('onPrimaryTransactionalWrite');
     const closes = failure !== undefined && truthy(failure.get('closeConnection') ?? true);
     const code = asNumber(failure?.get('failBeforeCommitExceptionCode'));
     if (code !== undefined) throw closes ? new CloseConnection() : new CommandError(code, 'failing by a fail point');
     const reply = await work(batch);
-    const record =
-      session && number !== undefined
-        ? { key: session.key, lsid: session.lsid, number, reply: reply.copy(), transaction: false }
-        : undefined;
-    context.position = store.frame(batch, record);
+    context.position = store.frame(batch, { key, lsid, number, reply: reply.copy(), transaction: false });
     if (closes) throw new CloseConnection();
     return reply;
   } finally {
@@ -47,34 +47,11 @@ export async function writing(context: Context, work: (batch: WriteBatch) => Pro
 }
 
 /** The collection to write to; made if need be. */
-export function targetCollection(context: Context, batch: WriteBatch): Collection {
-  const { store } = context.services;
-  const name = context.args.collection();
-  if (!collectionOf(context)) checkNamespace(context.db, name);
-  return store.make(batch, context.db, name, undefined, context.session?.transaction);
-}
-
-/** Runs the statements of a bulk; an ordered one stops at the first error. */
-async function statements(
-  context: Context,
-  list: Doc[],
-  run: (statement: Doc, index: number) => Promise<void>,
-): Promise<Doc[]> {
-  const errors: Doc[] = [];
-  const ordered = context.args.boolean('ordered', true);
-  for (let index = 0; index < list.length; index++) {
-    try {
-      await run(list[index] as Doc, index);
-    } catch (error) {
-      // Inside a transaction an error of a statement ends the command; so does one that is no fault of the statement.
-      if (!(error instanceof CommandError) || error.code === 50 || error.code === 112) throw error;
-      const extra: Record<string, Plain> = error.extra;
-      errors.push(doc({ index, code: error.code, codeName: codeName(error.code), ...extra, errmsg: error.message }));
-      if (ordered || context.session?.transaction) break;
-    }
-    if (index % 64 === 63) await breathe();
-  }
-  return errors;
+function targetCollection(context: Context, batch: WriteBatch): Collection {
+  const { db, args, services, session } = context;
+  const name = args.collection();
+  if (!collectionOf(context)) checkNamespace(db, name);
+  return services.store.make(batch, db, name, undefined, session?.transaction);
 }
 
 let lastBreath = performance.now();
@@ -85,179 +62,187 @@ async function breathe(): Promise<void> {
   lastBreath = performance.now();
 }
 
-function checkBulk(list: Doc[]): void {
-  if (list.length === 0 || list.length > 100_000)
-    fail(16, `Write batch sizes must be between 1 and 100000. Got ${list.length} operations.`);
+/** Runs the statements of a bulk (an ordered one stops at the first error) and makes the reply. */
+async function bulk<T>(
+  context: Context,
+  list: T[],
+  counts: Record<string, Plain>,
+  run: (statement: T, index: number) => Promise<void>,
+): Promise<Doc> {
+  const { args, session, services } = context;
+  const errors: Doc[] = [];
+  for (let index = 0; index < list.length; index++) {
+    try {
+      await run(list[index] as T, index);
+    } catch (error) {
+      // Inside a transaction an error of a statement ends the command; so does one that is no fault of the statement.
+      if (!(error instanceof CommandError) || error.code === 50 || error.code === 112) throw error;
+      const { code, message: errmsg, extra } = error;
+      errors.push(doc({ index, code, codeName: codeName(code), ...extra, errmsg }));
+      if (args.boolean('ordered', true) || session?.transaction) break;
+    }
+    if (index % 64 === 63) await breathe();
+  }
+  if (errors.length && session?.transaction) services.store.endTransaction(session.transaction);
+  return doc({ ...counts, writeErrors: errors.length ? errors : undefined });
 }
 
-async function insert(context: Context): Promise<Doc> {
-  const documents = context.args.docs('documents');
-  checkBulk(documents);
-  return writing(context, async batch => {
-    const writer = new DocumentWriter(context, batch, targetCollection(context, batch));
-    let n = 0;
-    const errors = await statements(context, documents, async document => {
-      await writer.insert(document);
-      n++;
-    });
-    context.services.metrics.count('insert', n);
-    return bulkReply(context, { n }, errors);
+function checkedBulk(context: Context, name: string): Doc[] {
+  const list = context.args.docs(name);
+  if (list.length === 0 || list.length > 100_000)
+    fail(16, `Write batch sizes must be between 1 and 100000. Got ${list.length} operations.`);
+  return list;
+}
+
+/** The statements of a bulk; a field or an option that none may have refuses the whole of it. */
+function statementsOf(context: Context, name: string, fields: ReadonlySet<string>): Arguments[] {
+  return checkedBulk(context, name).map(body => {
+    const args = new Arguments(body, `${context.name}.${name}`).allow(fields);
+    args.refuseCollation();
+    return args;
   });
 }
 
-function bulkReply(context: Context, counts: Record<string, Plain>, errors: Doc[]): Doc {
-  const reply = doc(counts);
-  if (errors.length) reply.set('writeErrors', errors);
-  if (errors.length && context.session?.transaction) context.services.store.endTransaction(context.session.transaction);
-  return reply;
+async function insert(context: Context): Promise<Doc> {
+  const documents = checkedBulk(context, 'documents');
+  return writing(context, async batch => {
+    const writer = new DocumentWriter(context, batch, targetCollection(context, batch));
+    const counts = { n: 0 };
+    return bulk(context, documents, counts, async document => {
+      await writer.insert(document);
+      counts.n++;
+    }).finally(() => context.services.metrics.count('insert', counts.n));
+  });
 }
 
 /** A write to many documents is journaled in frames of so many: one frame must stay readable. */
 const MOST_OPS = 2000;
 
-/** Not for a retryable write: its reply must be in the frame of what it did. */
-function spill(context: Context, batch: WriteBatch): void {
-  if (batch.ops.length >= MOST_OPS && !isRetryable(context)) context.services.store.frame(batch);
+interface Change {
+  /** Looks anew at each call. */
+  readonly query: () => Query;
+  /** undefined = the documents are removed. */
+  readonly update: Update | undefined;
+  readonly upsert: boolean;
 }
 
-const UPDATE_FIELDS = new Set(words(`q u c multi upsert arrayFilters hint collation`));
-const DELETE_FIELDS = new Set(['q', 'limit', 'hint', 'collation']);
-
-/** The fields of one statement of a bulk. */
-function statementOf(statement: Doc, command: string, allowed: ReadonlySet<string>): Arguments {
-  for (const { name } of statement.fields)
-    if (!allowed.has(name)) fail(40415, `BSON field '${command}.${name}' is an unknown field.`);
-  const args = new Arguments(statement, command);
-  checkCollation(args);
-  return args;
-}
-
-export function checkCollation(args: Arguments): void {
-  const locale = args.optionalDoc('collation')?.get('locale');
-  if (locale !== undefined && locale !== 'simple')
-    fail(115, 'collations other than simple are not supported by this server');
-}
-
-interface UpdateCounts {
+interface Outcome {
   n: number;
-  nModified: number;
-  upserted: Doc[];
+  modified: number;
+  upserted?: Doc;
+  before?: Doc;
+  after?: Doc;
 }
 
-async function update(context: Context): Promise<Doc> {
-  const list = context.args.docs('updates');
-  checkBulk(list);
-  const parsed = list.map(statement => statementOf(statement, 'update.updates', UPDATE_FIELDS));
-  if (isRetryable(context) && parsed.some(args => args.boolean('multi')))
-    return fail(72, 'Cannot use (or request) retryable writes with multi=true');
-  return writing(context, async batch => {
-    const counts: UpdateCounts = { n: 0, nModified: 0, upserted: [] };
-    const collection = parsed.some(args => args.boolean('upsert'))
-      ? targetCollection(context, batch)
-      : collectionOf(context);
-    const errors = await statements(context, list, async (_statement, index) => {
-      await updateOne(context, batch, collection, parsed[index] as Arguments, index, counts);
-    });
-    context.services.metrics.count('update', list.length);
-    const { n, nModified, upserted } = counts;
-    return bulkReply(context, { n, nModified, ...(upserted.length ? { upserted } : {}) }, errors);
-  });
-}
-
-const isRetryable = ({ session }: Context): boolean => session?.number !== undefined && !session.transaction;
-
-async function updateOne(
-  context: Context,
-  batch: WriteBatch,
-  collection: Collection | undefined,
-  args: Arguments,
-  index: number,
-  counts: UpdateCounts,
-): Promise<void> {
-  const filter = compileFilter(args.requiredDoc('q'), { variables: variablesOf(context.args) });
-  const change = compileUpdate(args.get('u') ?? args.missing('u'), args.get('arrayFilters'));
-  const multi = args.boolean('multi');
-  if (multi && change.replacement) return fail(9, 'multi update is not supported for replacement-style update');
-  if (!collection) return;
-  const writer = new DocumentWriter(context, batch, collection);
-  const options = { filter, hint: args.get('hint'), transaction: context.session?.transaction, ...deadlineOf(context) };
+/** Updates or removes what a query finds; inserts if that is nothing and an upsert is wanted. */
+async function change(context: Context, batch: WriteBatch, { query, update, upsert }: Change): Promise<Outcome> {
+  const { store } = context.services;
+  const outcome: Outcome = { n: 0, modified: 0 };
   for (;;) {
-    const matches = await new Query(collection, { ...options, limit: multi ? 0 : 1 }).all();
-    let matchedAny = false;
-    for (const match of matches) {
-      const result = await writer.update(match, filter, change);
-      matchedAny ||= result.matched;
-      counts.n += Number(result.matched);
-      counts.nModified += Number(result.modified);
-      spill(context, batch);
+    const { collection, options, ...found } = await query().found();
+    if (!collection) return outcome;
+    const writer = new DocumentWriter(context, batch, collection);
+    for (const match of found.matches) {
+      const result = await (update
+        ? writer.update(match, options.filter, update)
+        : writer.remove(match, options.filter));
+      if (result) Object.assign(outcome, result, { n: outcome.n + 1 });
+      outcome.modified += Number(result !== undefined && result.before !== result.after);
+      // Not for a retryable write: its reply must be in the frame of what it did.
+      if (batch.ops.length >= MOST_OPS && !isRetryable(context)) store.frame(batch);
       await breathe();
     }
     // What was found may be another's by now if this had to wait: then there may be a second one.
-    if (!multi && matches.length > 0 && !matchedAny) continue;
-    if (matchedAny || !args.boolean('upsert')) return;
-    const inserted = await writer.upsert(filter, change);
-    if (!inserted) continue;
-    counts.n++;
-    counts.upserted.push(doc({ index, _id: inserted.first?.value }));
-    return;
+    if (options.limit === 1 && found.matches.length > 0 && outcome.n === 0) continue;
+    if (outcome.n > 0 || !upsert || !update) return outcome;
+    const upserted = await writer.upsert(options.filter, update);
+    if (upserted) return { n: 1, modified: 0, upserted, after: upserted };
   }
 }
 
-async function remove(context: Context): Promise<Doc> {
-  const list = context.args.docs('deletes');
-  checkBulk(list);
-  const parsed = list.map(statement => statementOf(statement, 'delete.deletes', DELETE_FIELDS));
-  if (isRetryable(context) && parsed.some(args => asNumber(args.get('limit')) === 0))
-    return fail(72, 'Cannot use (or request) retryable writes with limit=0');
-  const collection = collectionOf(context);
+const UPDATE_FIELDS = new Set(words(`q u c multi upsert arrayFilters hint collation`));
+const DELETE_FIELDS = new Set(words(`q limit hint collation`));
+
+async function update(context: Context): Promise<Doc> {
+  const list = statementsOf(context, 'updates', UPDATE_FIELDS);
+  if (isRetryable(context) && list.some(args => args.boolean('multi')))
+    return fail(72, 'Cannot use (or request) retryable writes with multi=true');
   return writing(context, async batch => {
-    let n = 0;
-    const errors = await statements(context, list, async (_statement, index) => {
-      const args = parsed[index] as Arguments;
-      const filter = compileFilter(args.requiredDoc('q'), { variables: variablesOf(context.args) });
-      const limit = args.optionalNumber('limit') ?? args.missing('limit');
-      if (limit !== 0 && limit !== 1) fail(9, `The limit field in delete objects must be 0 or 1. Got ${limit}`);
-      if (!collection) return;
-      const writer = new DocumentWriter(context, batch, collection);
-      const query = new Query(collection, {
-        filter,
-        limit,
-        hint: args.get('hint'),
-        transaction: context.session?.transaction,
-        ...deadlineOf(context),
-      });
-      for (const match of await query.all()) {
-        if (await writer.remove(match, filter)) n++;
-        spill(context, batch);
-        await breathe();
-      }
+    if (list.some(args => args.boolean('upsert'))) targetCollection(context, batch);
+    const upserted: Doc[] = [];
+    const counts = { n: 0, nModified: 0, upserted: undefined as Doc[] | undefined };
+    context.services.metrics.count('update', list.length);
+    return bulk(context, list, counts, async (args, index) => {
+      args.requiredDoc('q');
+      const compiled = compileUpdate(args.get('u') ?? args.missing('u'), args.get('arrayFilters'));
+      const multi = args.boolean('multi');
+      if (multi && compiled.replacement) fail(9, 'multi update is not supported for replacement-style update');
+      const query = () => queryOf(context, { limit: multi ? 0 : 1 }, args);
+      const outcome = await change(context, batch, { query, update: compiled, upsert: args.boolean('upsert') });
+      counts.n += outcome.n;
+      counts.nModified += outcome.modified;
+      if (outcome.upserted) upserted.push(doc({ index, _id: outcome.upserted.first?.value }));
+      if (upserted.length) counts.upserted = upserted;
     });
-    context.services.metrics.count('delete', list.length);
-    return bulkReply(context, { n }, errors);
   });
 }
 
-const FIND_AND_MODIFY = {
-  fields: words(`query sort remove update new fields upsert bypassDocumentValidation arrayFilters hint let collation`),
-  writes: true,
-  inTransaction: true,
-  run: findAndModify,
-} as const;
+async function remove(context: Context): Promise<Doc> {
+  const list = statementsOf(context, 'deletes', DELETE_FIELDS);
+  if (isRetryable(context) && list.some(args => asNumber(args.get('limit')) === 0))
+    return fail(72, 'Cannot use (or request) retryable writes with limit=0');
+  return writing(context, async batch => {
+    const counts = { n: 0 };
+    context.services.metrics.count('delete', list.length);
+    return bulk(context, list, counts, async args => {
+      args.requiredDoc('q');
+      const limit = args.optionalNumber('limit') ?? args.missing('limit');
+      if (limit !== 0 && limit !== 1) fail(9, `The limit field in delete objects must be 0 or 1. Got ${limit}`);
+      const query = () => queryOf(context, { limit }, args);
+      counts.n += (await change(context, batch, { query, update: undefined, upsert: false })).n;
+    });
+  });
+}
+
+/** Finds one document in a given order and changes or removes it in the same breath. */
+async function findAndModify(context: Context): Promise<Doc> {
+  const { args } = context;
+  args.refuseCollation();
+  const [removes, upsert, wantsNew] = [args.boolean('remove'), args.boolean('upsert'), args.boolean('new')];
+  const given = args.get('update');
+  if (removes === (given !== undefined)) fail(9, 'Either an update or remove=true must be specified, and not both');
+  if (removes && wantsNew)
+    fail(9, "Cannot specify both new=true and remove=true; 'remove' always returns the deleted document");
+  if (removes && upsert) fail(9, 'Cannot specify both upsert=true and remove=true ');
+  const compiled = given === undefined ? undefined : compileUpdate(given, args.get('arrayFilters'));
+  const project = compileProjection(args.doc('fields'), args.variables);
+  context.services.metrics.count(removes ? 'delete' : 'update', 1);
+  return writing(context, async batch => {
+    if (upsert) targetCollection(context, batch);
+    const query = () => queryOf(context, { limit: 1 });
+    const { n, upserted, before, after } = await change(context, batch, { query, update: compiled, upsert });
+    const value = (wantsNew ? after : before) ?? null;
+    return doc({
+      lastErrorObject: {
+        n,
+        updatedExisting: removes ? undefined : n > 0 && !upserted,
+        upserted: upserted?.first?.value,
+      },
+      value: value && project ? project(value) : value,
+    });
+  });
+}
+
+const write = (run: Commands[string]['run'], fields: string) => ({ fields, writes: true, inTransaction: true, run });
+const modify = write(
+  findAndModify,
+  'query sort remove update new fields upsert bypassDocumentValidation arrayFilters hint let collation',
+);
 
 export const writeCommands: Commands = {
-  insert: {
-    fields: ['documents', 'ordered', 'bypassDocumentValidation'],
-    writes: true,
-    inTransaction: true,
-    run: insert,
-  },
-  update: {
-    fields: ['updates', 'ordered', 'bypassDocumentValidation', 'let'],
-    writes: true,
-    inTransaction: true,
-    run: update,
-  },
-  delete: { fields: ['deletes', 'ordered', 'let'], writes: true, inTransaction: true, run: remove },
-  findAndModify: FIND_AND_MODIFY,
-  findandmodify: FIND_AND_MODIFY,
+  insert: write(insert, 'documents ordered bypassDocumentValidation'),
+  update: write(update, 'updates ordered bypassDocumentValidation let'),
+  delete: write(remove, 'deletes ordered let'),
+  findAndModify: modify,
+  findandmodify: modify,
 };

@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { type Collection, docOf, idKeyOf, type Rec } from './collection.ts';
+import { toBytes } from './codec.ts';
+import { type Collection, docOf, type Rec } from './collection.ts';
 import type { Context } from './context.ts';
 import { CommandError, fail } from './errors.ts';
 import type { Node } from './match.ts';
 import { matched } from './paths.ts';
-import { Match, Query } from './query.ts';
+import { type Match, Query } from './query.ts';
 import { clock } from './store.ts';
 import { type Transaction, writeConflict } from './transaction.ts';
 import type { Update } from './update.ts';
 import { upsertBase } from './update-paths.ts';
 import { Doc, Field, Oid, type Value } from './value.ts';
-import { toBytes } from './value-write.ts';
+import { keyOf } from './value-order.ts';
 import type { WriteBatch } from './write-batch.ts';
 
 const MAX_DOCUMENT = 16 * 1024 * 1024;
@@ -25,6 +26,11 @@ export function newOid(): Oid {
   counter = (counter + 1) & 0xffffff;
   bytes.writeUIntBE(counter, 9, 3);
   return new Oid(bytes.toString('latin1'));
+}
+
+interface Written {
+  readonly before: Doc;
+  readonly after: Doc | undefined;
 }
 
 /** The writes of one command to one collection, for everybody to see or within a transaction. */
@@ -46,46 +52,47 @@ export class DocumentWriter {
     await this.#context.services.store.waitFor(this.#batch, holder, this.#context.deadline);
   }
 
-  get #skipsValidation(): boolean {
-    return this.#context.args.boolean('bypassDocumentValidation');
+  /** Encodes a document that is to be stored; refuses what must not be. */
+  #checked(document: Doc): string {
+    if (!this.#context.args.boolean('bypassDocumentValidation')) this.#collection.validate(document);
+    const bytes = toBytes(document);
+    if (bytes.length <= MAX_DOCUMENT) return bytes;
+    return fail(10334, `BSONObj size: ${bytes.length} is invalid. Size must be between 0 and ${MAX_DOCUMENT}`);
+  }
+
+  /** Puts `after` in the place of `before`: at once, or when the transaction commits. */
+  #put(
+    rec: Rec | undefined,
+    before: Doc | undefined,
+    after: Doc | undefined,
+    bytes: string,
+    touched?: ReadonlySet<string>,
+  ) {
+    const collection = this.#collection;
+    if (!this.#transaction) {
+      this.#batch.write(collection, rec, before, after, bytes, touched);
+      return;
+    }
+    const unique = after ? [...collection.indexes.values()].filter(index => index.unique) : [];
+    const keys = unique.flatMap(index => index.keysOf(after as Doc, '').map(key => ({ index, key })));
+    const idKey = rec?.idKey ?? keyOf((after ?? (before as Doc)).get('_id') as Value);
+    const replaced = touched === undefined;
+    this.#transaction.write({ collection, idKey, rec, bytes: after ? bytes : null, replaced, keys });
   }
 
   async insert(given: Doc): Promise<void> {
     const document = withId(given);
-    checkId(document.first?.value as Value);
-    const bytes = toBytes(document);
-    if (bytes.length > MAX_DOCUMENT)
-      fail(10334, `BSONObj size: ${bytes.length} is invalid. Size must be between 0 and ${MAX_DOCUMENT}`);
-    if (!this.#skipsValidation) this.#collection.validate(document);
+    const id = document.first?.value as Value;
+    if (Array.isArray(id)) fail(53, "The '_id' value cannot be of type array");
+    if (id instanceof Doc && id.fields.some(field => field.name.startsWith('$')))
+      fail(52, "_id fields may not contain '$'-prefixed fields");
+    const bytes = this.#checked(document);
     const collection = this.#collection;
-    const idKey = idKeyOf(document.first?.value as Value);
-    const conflict = () => this.#conflict(document, undefined, idKey, undefined, true);
+    const idKey = keyOf(id);
+    const conflict = () => collection.conflict(document, undefined, idKey, undefined, this.#transaction, true);
     for (let holder = conflict(); holder; holder = conflict()) await this.#wait(holder);
-    if (this.#transaction) this.#own(idKey, collection.records.get(idKey), bytes, document, undefined);
-    else this.#batch.insert(collection, document, bytes);
-  }
-
-  #conflict(
-    document: Doc,
-    rec: Rec | undefined,
-    idKey: string,
-    touched: ReadonlySet<string> | undefined,
-    inserting: boolean,
-  ) {
-    return this.#collection.conflict(document, rec, idKey, touched, this.#transaction, inserting);
-  }
-
-  #own(
-    idKey: string,
-    rec: Rec | undefined,
-    bytes: string | null,
-    document: Doc | undefined,
-    touched: ReadonlySet<string> | undefined,
-  ): void {
-    const collection = this.#collection;
-    const unique = document ? [...collection.indexes.values()].filter(index => index.unique) : [];
-    const keys = unique.flatMap(index => index.keysOf(document as Doc, '').map(key => ({ index, key })));
-    (this.#transaction as Transaction).write({ collection, idKey, rec, bytes, replaced: touched === undefined, keys });
+    // Within a transaction the record may be one that the transaction itself has deleted.
+    this.#put(this.#transaction && collection.records.get(idKey), undefined, document, bytes);
   }
 
   /**
@@ -94,56 +101,43 @@ export class DocumentWriter {
    */
   async #current(match: Match, filter: Node): Promise<Match | undefined> {
     if (this.#transaction) return match;
-    const collection = this.#collection;
+    const { records, locks } = this.#collection;
     const { idKey } = match.rec as Rec;
-    for (let holder = collection.locks.get(idKey); holder; holder = collection.locks.get(idKey))
-      await this.#wait(holder);
-    const rec = collection.records.get(idKey);
-    if (!rec) return undefined;
-    if (rec.bytes === match.bytes) return match;
-    const doc = docOf(rec);
-    return filter.test(doc) ? new Match(rec, rec.bytes, doc) : undefined;
+    for (let holder = locks.get(idKey); holder; holder = locks.get(idKey)) await this.#wait(holder);
+    const rec = records.get(idKey);
+    if (!rec || rec.bytes === match.bytes) return rec && match;
+    const now = docOf(rec);
+    return filter.test(now) ? { rec, bytes: rec.bytes, doc: now } : undefined;
   }
 
-  /** Changes one document; says whether it still matched and whether anything changed. */
-  async update(
-    found: Match,
-    filter: Node,
-    update: Update,
-  ): Promise<{ matched: boolean; modified: boolean; before: Doc; after: Doc }> {
+  /** Changes one document (`after` is `before` if that changes nothing); undefined = it does not match any more. */
+  async update(found: Match, filter: Node, update: Update): Promise<Written | undefined> {
     for (;;) {
       const match = await this.#current(found, filter);
-      if (!match) return { matched: false, modified: false, before: found.doc, after: found.doc };
+      if (!match) return undefined;
+      const { doc: before, rec } = match;
       matched.index = undefined;
-      if (update.positional) filter.test(match.doc);
-      const after = update.apply(match.doc, { now: clock.now(), inserting: false, position: matched.index });
-      if (after === match.doc) return { matched: true, modified: false, before: after, after };
-      if (!this.#skipsValidation) this.#collection.validate(after);
-      const rec = match.rec;
-      const idKey = rec?.idKey ?? idKeyOf(after.get('_id') as Value);
-      const holder = this.#conflict(after, rec, idKey, update.touches, false);
-      if (holder) {
-        await this.#wait(holder);
-        continue;
+      if (update.positional) filter.test(before);
+      const after = update.apply(before, { now: clock.now(), inserting: false, position: matched.index });
+      if (after === before) return { before, after };
+      const bytes = this.#checked(after);
+      if (bytes === match.bytes) return { before, after: before };
+      const idKey = rec?.idKey ?? keyOf(after.get('_id') as Value);
+      const holder = this.#collection.conflict(after, rec, idKey, update.touches, this.#transaction, false);
+      if (holder) await this.#wait(holder);
+      else {
+        this.#put(rec, before, after, bytes, update.touches);
+        return { before, after };
       }
-      const bytes = toBytes(after);
-      if (bytes === match.bytes) return { matched: true, modified: false, before: match.doc, after: match.doc };
-      if (bytes.length > MAX_DOCUMENT)
-        fail(10334, `BSONObj size: ${bytes.length} is invalid. Size must be between 0 and ${MAX_DOCUMENT}`);
-      if (this.#transaction) this.#own(idKey, rec, bytes, after, update.touches);
-      else this.#batch.update(this.#collection, rec as Rec, match.doc, after, bytes, update.touches);
-      return { matched: true, modified: true, before: match.doc, after };
     }
   }
 
   /** Removes one document; undefined = it does not match any more. */
-  async remove(found: Match, filter: Node): Promise<Doc | undefined> {
+  async remove(found: Match, filter: Node): Promise<Written | undefined> {
     const match = await this.#current(found, filter);
     if (!match) return undefined;
-    const idKey = match.rec?.idKey ?? idKeyOf(match.doc.get('_id') as Value);
-    if (this.#transaction) this.#own(idKey, match.rec, null, undefined, undefined);
-    else this.#batch.remove(this.#collection, match.rec as Rec, match.doc);
-    return match.doc;
+    this.#put(match.rec, match.doc, undefined, '');
+    return { before: match.doc, after: undefined };
   }
 
   /**
@@ -152,15 +146,14 @@ export class DocumentWriter {
    */
   async upsert(filter: Node, update: Update): Promise<Doc | undefined> {
     const base = upsertBase(filter);
-    const id = base.get('_id');
-    const start = !update.replacement ? base : id === undefined ? new Doc() : new Doc().set('_id', id);
+    const start = update.replacement ? new Doc(base.fields.filter(field => field.name === '_id')) : base;
     const document = withId(update.apply(start, { now: clock.now(), inserting: true, position: undefined }));
     try {
       await this.insert(document);
       return document;
     } catch (error) {
       const there = error instanceof CommandError && error.code === 11000 && !this.#transaction;
-      if (there && (await new Query(this.#collection, { filter }).one())) return undefined;
+      if (there && (await new Query(this.#collection, { filter, limit: 1 }).found()).matches.length) return undefined;
       throw error;
     }
   }
@@ -168,14 +161,7 @@ export class DocumentWriter {
 
 /** `_id` first, made if missing. The driver puts it last; the other fields stay as they are, byte by byte. */
 function withId(document: Doc): Doc {
-  const [first] = document.fields;
-  if (first?.name === '_id') return document;
+  if (document.first?.name === '_id') return document;
   const id = document.find('_id') ?? new Field('_id', newOid());
   return new Doc([id, ...document.fields.filter(field => field !== id)]);
-}
-
-function checkId(id: Value): void {
-  if (Array.isArray(id)) fail(53, "The '_id' value cannot be of type array");
-  if (id instanceof Doc && id.fields.some(field => field.name.startsWith('$')))
-    fail(52, "_id fields may not contain '$'-prefixed fields");
 }
