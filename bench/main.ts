@@ -7,6 +7,7 @@ import { readServerSettings } from '../src/config/server-settings.ts';
 import { ProcessGuard } from '../src/embedded/servers/process-guard.ts';
 import { type Servers, startServers } from '../src/embedded/servers/start-servers.ts';
 import { createLogger } from '../src/platform/logger.ts';
+import { benchEmbedded } from './embedded/bench-embedded.ts';
 import { BullmqContender } from './throughput/bullmq-contender.ts';
 import { SETTINGS } from './throughput/contender.ts';
 import { LedgerContender } from './throughput/ledger-contender.ts';
@@ -14,18 +15,20 @@ import { figuresOf, tableOf } from './throughput/report.ts';
 import { runRounds } from './throughput/run-rounds.ts';
 import { RedisCounter } from './throughput/server-counters.ts';
 
-const HELP = `Usage: npm run bench -- [--rounds 5] [--jobs 20000] [--only throughput|idle] [--short]
+const HELP = `Usage: npm run bench -- [--rounds 5] [--jobs 20000] [--only throughput|idle|embedded] [--short]
 
 Measures LedgerMQ beside BullMQ alone, on the same servers and in turns: jobs that do nothing, submitted one by one while the
-worker runs, then drained from a backlog; and from submit to start when nothing else happens.
+worker runs, then drained from a backlog; and from submit to start when nothing else happens. With --only embedded: the embedded ledger server alone.
 
-  --short   2 rounds of 3,000 jobs: whether it works, no figures to quote
+  --short   2 rounds of 3,000 jobs, small collections: whether it works, no figures to quote
 `;
 
 interface Options {
   rounds: number;
   jobs: number;
   parts: ReadonlySet<'throughput' | 'idle'>;
+  embedded: boolean;
+  short: boolean;
 }
 
 function readOptions(): Options | null {
@@ -40,12 +43,14 @@ function readOptions(): Options | null {
   });
   const rounds = Number(values.rounds ?? (values.short ? 2 : 5));
   const jobs = Number(values.jobs ?? (values.short ? 3_000 : 20_000));
-  const isKnown = values.only === undefined || values.only === 'throughput' || values.only === 'idle';
+  const isKnown = values.only === undefined || ['throughput', 'idle', 'embedded'].includes(values.only);
   if (values.help || !isKnown || !(rounds >= 1) || !(jobs >= 1)) return null;
   return {
     rounds,
     jobs,
     parts: new Set(values.only === undefined ? ['throughput', 'idle'] : [values.only]),
+    embedded: values.only === 'embedded',
+    short: values.short,
   } as Options;
 }
 
@@ -133,7 +138,9 @@ function say(text: string): void {
 }
 
 const options = readOptions();
-if (options) {
+if (options?.embedded) {
+  await benchEmbedded({ short: options.short, folder: resolve('.data/bench'), say });
+} else if (options) {
   await bench(options);
 } else {
   writeSync(2, HELP);
