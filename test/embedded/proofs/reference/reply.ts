@@ -1,5 +1,5 @@
 import type { Operation, Outcome } from './operations.ts';
-import { compare, type Doc, isNumeric, type Value } from './values.ts';
+import { compare, type Doc, isDoc, isNumeric, type Value } from './values.ts';
 
 interface WriteError {
   index: Value;
@@ -45,6 +45,7 @@ export function comparable(values: readonly Value[]): Value[] {
   const plain = (value: Value): Value => {
     if (isNumeric(value)) return String(value);
     if (Array.isArray(value)) return value.map(plain);
+    if (isDoc(value)) return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]));
     return value;
   };
   return [...values].sort(compare).map(plain);
