@@ -71,6 +71,7 @@ async function bulk<T>(
 ): Promise<Doc> {
   const { args, session, services } = context;
   const errors: Doc[] = [];
+  const ordered = args.boolean('ordered', true);
   for (let index = 0; index < list.length; index++) {
     try {
       await run(list[index] as T, index);
@@ -79,7 +80,7 @@ async function bulk<T>(
       if (!(error instanceof CommandError) || error.code === 50 || error.code === 112) throw error;
       const { code, message: errmsg, extra } = error;
       errors.push(doc({ index, code, codeName: codeName(code), ...extra, errmsg }));
-      if (args.boolean('ordered', true) || session?.transaction) break;
+      if (ordered || session?.transaction) break;
     }
     if (index % 64 === 63) await breathe();
   }
