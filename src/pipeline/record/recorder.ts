@@ -1,6 +1,5 @@
 import { messageOf } from '../../platform/errors.ts';
 import { GroupCommit } from '../../platform/group-commit.ts';
-import { isDocumentFault } from '../store/job-batch-repository.ts';
 import type { JobError } from '../store/job-document.ts';
 import type { OutcomeCounters } from '../store/outcome-counters.ts';
 import {
@@ -12,6 +11,7 @@ import {
   settle,
   writeOutcomes,
 } from '../store/run-outcomes.ts';
+import { isDocumentFault } from '../store/storage-call.ts';
 import type { StoreContext } from '../store/store-context.ts';
 import type { JobEvents } from './job-events.ts';
 

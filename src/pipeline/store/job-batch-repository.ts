@@ -1,6 +1,7 @@
 import { mongo } from 'mongoose';
 import type { ClaimedJob, JobDocument } from './job-document.ts';
 import { statusChange } from './status-change.ts';
+import { isDocumentFault } from './storage-call.ts';
 import { type StoreContext, WRITE_CONCERNS } from './store-context.ts';
 
 const { ObjectId } = mongo;
@@ -149,13 +150,3 @@ export class JobBatchRepository {
     return { _id: { $nin: [...this.#resting.values()].map(entry => entry.id) } };
   }
 }
-
-/** Whether the server refused what the write would make of this document: repeating it cannot help, leaving it out does. */
-export function isDocumentFault(error: unknown): boolean {
-  if (!(error instanceof mongo.MongoServerError)) return false;
-  if (error.hasErrorLabel('RetryableWriteError') || error.hasErrorLabel('TransientTransactionError')) return false;
-  return DOCUMENT_FAULT_CODES.has(Number(error.code));
-}
-
-/** BadValue, TypeMismatch, PathNotViable, ConflictingUpdateOperators, DollarPrefixedFieldName, EmptyFieldName, DocumentValidationFailure, BSONObjectTooLarge, and the older number of the last. */
-const DOCUMENT_FAULT_CODES = new Set([2, 14, 28, 40, 52, 56, 121, 10334, 17419]);

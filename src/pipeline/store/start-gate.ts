@@ -1,7 +1,7 @@
 import { mongo } from 'mongoose';
-import { isDocumentFault } from './job-batch-repository.ts';
 import type { ClaimedJob, JobDocument } from './job-document.ts';
 import { statusChange } from './status-change.ts';
+import { isDocumentFault } from './storage-call.ts';
 import { type StoreContext, WRITE_CONCERNS } from './store-context.ts';
 
 export type Ticket = Pick<ClaimedJob, 'id' | 'token'>;

@@ -39,3 +39,13 @@ export function duplicateKeyOf(error: unknown): '_id' | 'idempotency' | null {
   if (typeof pattern === 'object' && pattern !== null) return '_id' in pattern ? '_id' : 'idempotency';
   return /index: _id_/.test(error.message) ? '_id' : 'idempotency';
 }
+
+/** Whether the server refused what the write would make of this document: repeating it cannot help, leaving it out does. */
+export function isDocumentFault(error: unknown): boolean {
+  if (!(error instanceof mongo.MongoServerError)) return false;
+  if (error.hasErrorLabel('RetryableWriteError') || error.hasErrorLabel('TransientTransactionError')) return false;
+  return DOCUMENT_FAULT_CODES.has(Number(error.code));
+}
+
+/** BadValue, TypeMismatch, PathNotViable, ConflictingUpdateOperators, DollarPrefixedFieldName, EmptyFieldName, DocumentValidationFailure, BSONObjectTooLarge, and the older number of the last. */
+const DOCUMENT_FAULT_CODES = new Set([2, 14, 28, 40, 52, 56, 121, 10334, 17419]);
