@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
 export interface ChaosOptions {
-  /** Names of scenarios; null runs all. */
+  /** Names of scenarios or rows; null runs all. */
   only: string[] | null;
   /** Jobs a round; null leaves it to the scenario and the scale. */
   jobs: number | null;
@@ -10,23 +10,31 @@ export interface ChaosOptions {
   rounds: number;
   short: boolean;
   mutant: string | null;
+  list: boolean;
   listMutants: boolean;
+  /** Leaves out what has passed at this scale before. */
+  resume: boolean;
+  /** Puts the records of this scale into docs/faults.json and docs/faults.md. */
+  publish: boolean;
   /** Evidence is kept also of rounds that passed. */
   keep: boolean;
   help: boolean;
 }
 
 export const USAGE = `npm run chaos -- [options]
-  --only A,B       scenarios to run (all)
-  --scale X        share of the full number of jobs (1)
-  --jobs N         jobs a round, instead of --scale
+  --only A,B       scenarios or rows to run (all): F1, F2, storm, …
+  --scale X        share of the full size: jobs, or how often a fault happens (1)
+  --jobs N         jobs a round, instead of --scale, where jobs decide
   --seed S         decides jobs and victims (from the clock)
   --rounds N       rounds of each scenario, seeds S, S+1, … (1; with --mutant at most 3, until it is caught)
   --short          the short forms of the test suite
   --mutant NAME    runs it on a patched copy of the source: must fail
+  --list           names the scenarios
   --list-mutants   names the mutants
+  --resume         leaves out what has passed at this scale before
+  --publish        puts what is on record at this scale into docs/faults.md
   --keep           keeps the evidence of rounds that passed, too
-Exit code: 0 all rules kept, 1 a rule was broken or the round was too calm, 2 the harness could not run.`;
+Exit code: 0 all rules kept, 1 a rule was broken or a target missed, 2 the harness could not run.`;
 
 const MUTANT_ROUNDS = 3;
 
@@ -42,7 +50,10 @@ export function parseOptions(args: readonly string[]): ChaosOptions {
       rounds: { type: 'string' },
       short: { type: 'boolean', default: false },
       mutant: { type: 'string' },
+      list: { type: 'boolean', default: false },
       'list-mutants': { type: 'boolean', default: false },
+      resume: { type: 'boolean', default: false },
+      publish: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -55,7 +66,10 @@ export function parseOptions(args: readonly string[]): ChaosOptions {
     rounds: values.rounds === undefined ? (values.mutant ? MUTANT_ROUNDS : 1) : positive('rounds', values.rounds, true),
     short: values.short,
     mutant: values.mutant ?? null,
+    list: values.list,
     listMutants: values['list-mutants'],
+    resume: values.resume,
+    publish: values.publish,
     keep: values.keep,
     help: values.help,
   };

@@ -1,5 +1,5 @@
 import type { JobPlan } from '../../bench/chaos/job/job-plan.ts';
-import { planJobs } from '../../bench/chaos/job/job-plan.ts';
+import { allKinds } from '../../bench/chaos/job/job-plan.ts';
 import type {
   Evidence,
   LedgerHistoryEntry,
@@ -43,6 +43,7 @@ export function soundEvidence(): Draft {
     leftBehind: [],
     jobs: [],
     concurrency: 2,
+    workers: 3,
   };
   addJob(draft, 'a', ['ok'], [...claimed('a1'), ended('T5', 'a1', 'completed')], [run('a', 'a1', 'worker3', 100, 200)]);
   addJob(
@@ -91,9 +92,9 @@ function addJob(
   changes: LedgerHistoryEntry[],
   runs: RunRecord[],
 ): void {
-  const [model] = planJobs(1, key, new Random(1));
-  draft.plans.set(key, { ...model!, payload: { ...model!.payload, key, acts }, maxRetries: 3, timeoutMs: 60_000 });
-  draft.posts.push({ key, client: 1, at: 0, status: 202, id: `job-${key}` });
+  const model = allKinds(key, new Random(1));
+  draft.plans.set(key, { ...model, payload: { ...model.payload, key, acts }, maxRetries: 3, timeoutMs: 60_000 });
+  draft.posts.push({ key, client: 1, at: 0, ms: 5, status: 202, id: `job-${key}` });
   draft.runs.push(...runs);
   const history: LedgerHistoryEntry[] = [change('T0', null, 'pending'), ...changes];
   draft.jobs.push({

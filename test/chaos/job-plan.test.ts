@@ -1,13 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { parseAudit } from '../../bench/chaos/job/audit-log.ts';
-import { expectedStatus, isAlwaysOk, planJobs } from '../../bench/chaos/job/job-plan.ts';
+import { allKinds, expectedStatus, isAlwaysOk, type JobPlan, JobPlans } from '../../bench/chaos/job/job-plan.ts';
 import { Random } from '../../bench/chaos/random.ts';
 import { joinRuns } from '../../bench/chaos/world/read-runs.ts';
 
-const [model] = planJobs(1, 'model', new Random(1));
+const planJobs = (most: number, name: string, random: Random): JobPlan[] =>
+  new JobPlans({ name, random, most }).take(most);
+const model = allKinds('model', new Random(1));
 const plan = (acts: ('ok' | 'fail' | 'fail-for-good' | 'overstay')[], maxRetries: number) => ({
-  ...model!,
-  payload: { ...model!.payload, acts },
+  ...model,
+  payload: { ...model.payload, acts },
   maxRetries,
 });
 

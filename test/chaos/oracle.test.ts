@@ -81,16 +81,16 @@ describe('I1: every accepted job ends', () => {
   });
 
   it('sees a good post that was refused, but forgives an outage that a later try overcame', () => {
-    const first = { key: 'a', client: 1, at: 0, id: null };
+    const first = { key: 'a', client: 1, at: 0, ms: 5, id: null };
     expect(judged(draft => draft.posts.unshift({ ...first, status: 400 })).broken).toEqual(['I1']);
     expect(judged(draft => draft.posts.unshift({ ...first, status: 503 })).broken).toEqual([]);
     expect(judged(draft => draft.posts.unshift({ ...first, status: null })).broken).toEqual([]);
   });
 
   it('sees a key that never got through', () => {
-    expect(judged(draft => draft.posts.push({ key: 'z', client: 1, at: 0, status: 503, id: null })).broken).toEqual([
-      'I1',
-    ]);
+    expect(
+      judged(draft => draft.posts.push({ key: 'z', client: 1, at: 0, ms: 5, status: 503, id: null })).broken,
+    ).toEqual(['I1']);
   });
 });
 

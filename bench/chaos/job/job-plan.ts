@@ -21,7 +21,6 @@ interface Kind {
   make(random: Random): { acts: Act[]; maxRetries: number; timeoutMs?: number };
 }
 
-/** Most succeed at once; the others fail in every way that a handler may fail in. */
 const KINDS: readonly Kind[] = [
   { weight: 70, make: () => ({ acts: ['ok'], maxRetries: 3 }) },
   { weight: 12, make: random => ({ acts: [...failures(random.int(1, 2)), 'ok'], maxRetries: 3 }) },
@@ -32,12 +31,40 @@ const KINDS: readonly Kind[] = [
 ];
 const WEIGHTS = KINDS.reduce((sum, kind) => sum + kind.weight, 0);
 
-/** The jobs of one round; `name` keeps their keys apart from those of other rounds. */
-export function planJobs(count: number, name: string, random: Random): JobPlan[] {
-  return Array.from({ length: count }, (_, index) => planJob(`${name}-${index}`, random));
+/** Makes the job of this key: one kind of mix. */
+export type JobMix = (key: string, random: Random) => JobPlan;
+
+/** The jobs of one round, made one by one; `name` keeps their keys apart from those of other rounds. */
+export class JobPlans {
+  /** What has been handed out. */
+  readonly made: JobPlan[] = [];
+  readonly #mix: JobMix;
+  readonly #name: string;
+  readonly #random: Random;
+  readonly #most: number;
+
+  constructor(options: { mix?: JobMix; name: string; random: Random; most?: number }) {
+    this.#mix = options.mix ?? allKinds;
+    this.#name = options.name;
+    this.#random = options.random;
+    this.#most = options.most ?? Number.POSITIVE_INFINITY;
+  }
+
+  get isExhausted(): boolean {
+    return this.made.length >= this.#most;
+  }
+
+  take(count: number): JobPlan[] {
+    const plans = Array.from({ length: Math.min(count, this.#most - this.made.length) }, (_, index) =>
+      this.#mix(`${this.#name}-${this.made.length + index}`, this.#random),
+    );
+    this.made.push(...plans);
+    return plans;
+  }
 }
 
-function planJob(key: string, random: Random): JobPlan {
+/** Jobs of every kind: most succeed at once, the others fail in every way that a handler may fail in. */
+export function allKinds(key: string, random: Random): JobPlan {
   const { acts, maxRetries, timeoutMs = LONG_TIMEOUT_MS } = pickKind(random).make(random);
   const longest = timeoutMs === SHORT_TIMEOUT_MS ? 50 : 200;
   return {
@@ -48,6 +75,24 @@ function planJob(key: string, random: Random): JobPlan {
     retry: { strategy: random.pick(['fixed', 'linear', 'exponential']), delayMs: random.int(50, 250) },
     timeoutMs,
   };
+}
+
+/** Jobs that succeed at their first run, of one priority, whose handler works `from` to `to` ms. */
+export function alwaysOk(work: { fromMs: number; toMs: number; honoursSignal?: boolean }): JobMix {
+  return (key, random) => ({
+    payload: {
+      key,
+      workMs: random.int(work.fromMs, work.toMs),
+      overstayMs: 0,
+      honoursSignal: work.honoursSignal ?? random.chance(0.5),
+      acts: ['ok'],
+    },
+    priority: 5,
+    delayMs: 0,
+    maxRetries: 3,
+    retry: { strategy: 'fixed', delayMs: 100 },
+    timeoutMs: LONG_TIMEOUT_MS,
+  });
 }
 
 function pickKind(random: Random): Kind {

@@ -7,7 +7,7 @@ export interface Mutant {
   patches: readonly { file: string; find: string; replace: string }[];
   /** The scenario that meets it. */
   scenario: string;
-  /** Invariants of which at least one must be broken. */
+  /** Invariants, or names of measures, of which at least one must be broken. */
   caughtBy: readonly string[];
 }
 

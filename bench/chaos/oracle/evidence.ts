@@ -11,6 +11,8 @@ export interface PostRecord {
   key: string;
   client: number;
   at: number;
+  /** Until the answer, or until it was given up. */
+  ms: number;
   /** HTTP status; null when no answer came. */
   status: number | null;
   /** Of the job, from a 202 or a replay. */
@@ -33,7 +35,11 @@ export type FaultRecord =
   | { kind: 'kill'; worker: string; at: number }
   /** SIGSTOP at `at`, SIGCONT at `until`. */
   | { kind: 'stop'; worker: string; at: number; until: number }
-  | { kind: 'flush'; at: number };
+  | { kind: 'flush'; at: number }
+  /** SIGTERM at `at`; it had ended at `until`. */
+  | { kind: 'term'; worker: string; at: number; until: number }
+  /** A server or the way to it was away, slow or full. One that outlasts a lease may cost extra runs of whatever ran meanwhile. */
+  | { kind: 'outage'; of: 'mongo' | 'redis'; how: string; at: number; until: number; outlastsLease: boolean };
 
 /** A process that the harness started. */
 export interface ProcessRecord {
@@ -84,8 +90,9 @@ export interface Evidence {
   /** What outlived the processes that the harness started. */
   leftBehind: readonly string[];
   jobs: readonly LedgerJob[];
-  /** Slots of one worker. */
+  /** Slots of one worker, and how many workers there are at a time. */
   concurrency: number;
+  workers: number;
 }
 
 export interface Violation {

@@ -8,10 +8,14 @@ export interface Figures {
   failed: number;
   posts: number;
   postsWithoutAnswer: number;
+  /** Answered posts, in milliseconds. */
+  postMs: Spread;
   runs: number;
   kills: number;
   stops: number;
   flushes: number;
+  terms: number;
+  outages: number;
   /** Results that a stopped worker offered after it went on, and that the ledger did not take. */
   lateRefused: number;
   /** Results of such a worker that the ledger could still take: nobody had claimed the job meanwhile (T4s, T5s). */
@@ -21,7 +25,14 @@ export interface Figures {
   extraRunsBound: number;
   duplicates: number;
   /** I8: from a kill to the next start of each job that ran on the victim. */
-  recovery: { count: number; p50: number; p99: number; max: number };
+  recovery: Spread;
+}
+
+export interface Spread {
+  count: number;
+  p50: number;
+  p99: number;
+  max: number;
 }
 
 export function figuresOf(evidence: Evidence): Figures {
@@ -35,17 +46,20 @@ export function figuresOf(evidence: Evidence): Figures {
     failed: ended('failed'),
     posts: evidence.posts.length,
     postsWithoutAnswer: evidence.posts.filter(post => post.status === null || post.status >= 500).length,
+    postMs: spreadOf(evidence.posts.filter(post => post.status !== null).map(post => post.ms)),
     runs: evidence.runs.length,
     kills: count('kill'),
     stops: count('stop'),
     flushes: count('flush'),
+    terms: count('term'),
+    outages: count('outage'),
     lateRefused: late.refused,
     lateAccepted: late.accepted,
     rescues: evidence.jobs.reduce((sum, job) => sum + job.history.filter(entry => entry.via === 'S2').length, 0),
     extraRuns: extraRuns(casebook).length,
     extraRunsBound: extraRunsBound(evidence),
     duplicates: duplicates(casebook),
-    recovery: percentiles(recoveries(casebook)),
+    recovery: spreadOf(recoveries(casebook)),
   };
 }
 
@@ -86,7 +100,8 @@ function nextRun(casebook: Casebook, run: RunRecord): RunRecord | undefined {
   return runsOf(casebook, run.jobId).find(other => other.startedAt > run.startedAt);
 }
 
-function percentiles(values: readonly number[]): Figures['recovery'] {
+/** Percentiles of durations, rounded. */
+function spreadOf(values: readonly number[]): Spread {
   const sorted = [...values].sort((a, b) => a - b);
   const at = (share: number) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
   return { count: sorted.length, p50: at(0.5), p99: at(0.99), max: at(1) };

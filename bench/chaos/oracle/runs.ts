@@ -3,6 +3,7 @@ import {
   type Casebook,
   type Evidence,
   endOfRun,
+  type FaultRecord,
   hasWholeHistory,
   type Invariant,
   killOf,
@@ -34,14 +35,19 @@ function isAlwaysOkJob({ plans }: Evidence, job: LedgerJob): boolean {
   return plan !== undefined && isAlwaysOk(plan);
 }
 
-/** What kills and stops may cost at most: every slot of their worker once. */
-export function extraRunsBound({ faults, concurrency }: Evidence): number {
-  return faults.filter(fault => fault.kind !== 'flush').length * concurrency;
+/** What faults may cost at most: a kill or stop every slot of its worker once, an outage beyond the lease those of all. */
+export function extraRunsBound({ faults, concurrency, workers }: Evidence): number {
+  const cost = (fault: FaultRecord) => {
+    if (fault.kind === 'kill' || fault.kind === 'stop') return concurrency;
+    return fault.kind === 'outage' && fault.outlastsLease ? concurrency * workers : 0;
+  };
+  return faults.reduce((sum, fault) => sum + cost(fault), 0);
 }
 
 export const extraRunsAreFew: Invariant = {
   id: 'I6',
-  title: 'extra runs ≤ (kills + stops) × concurrency, each after a kill or a stop of its worker',
+  title:
+    'extra runs ≤ (kills + stops) × concurrency, each after a kill or stop of its worker or an outage beyond the lease',
   check(casebook) {
     const bound = extraRunsBound(casebook);
     const violations: Violation[] = [];
@@ -55,7 +61,7 @@ export const extraRunsAreFew: Invariant = {
         const how = run.end ? `ended ${run.end.outcome}` : 'has no end';
         violations.push({
           jobId: run.jobId,
-          text: `run ${run.runKey} on ${run.worker} ${how} unrecorded, and nobody killed or stopped its worker`,
+          text: `run ${run.runKey} on ${run.worker} ${how} unrecorded, and no fault explains it`,
         });
       }
     }
@@ -68,9 +74,11 @@ const AFTER_STOP_MS = 1_000;
 
 function isExplained(casebook: Evidence, run: RunRecord): boolean {
   if (killOf(casebook, run) !== undefined) return true;
-  return casebook.faults.some(
-    fault => fault.kind === 'stop' && fault.worker === run.worker && fault.until + AFTER_STOP_MS >= run.startedAt,
-  );
+  return casebook.faults.some(fault => {
+    if (fault.kind === 'stop') return fault.worker === run.worker && fault.until + AFTER_STOP_MS >= run.startedAt;
+    if (fault.kind !== 'outage' || !fault.outlastsLease) return false;
+    return fault.until + AFTER_STOP_MS >= run.startedAt && fault.at <= endOfRun(casebook, run);
+  });
 }
 
 export const runsDoNotOverlap: Invariant = {

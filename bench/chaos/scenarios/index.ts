@@ -1,8 +1,14 @@
+import { KILL_SCENARIOS } from './kills.ts';
 import type { Scenario } from './scenario.ts';
 import { shortStorm, storm } from './storm.ts';
 
 /** Every scenario, in the order in which they run. */
-export const SCENARIOS: readonly Scenario[] = [storm];
+export const SCENARIOS: readonly Scenario[] = [storm, ...KILL_SCENARIOS];
 
 /** Their short forms, for the test suite. */
 export const SHORT_SCENARIOS: readonly Scenario[] = [shortStorm];
+
+/** Scenarios of a name or of a row. */
+export function scenariosCalled(name: string, among: readonly Scenario[]): Scenario[] {
+  return among.filter(scenario => scenario.name === name || scenario.row === name);
+}

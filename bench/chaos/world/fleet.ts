@@ -10,6 +10,14 @@ export interface FleetOptions {
   guard: ProcessGuard;
   /** Environment of every process. */
   env: Readonly<Record<string, string>>;
+  /** More of it for the worker that is started as the nth (1, 2, …). */
+  workerEnv?: (number: number) => Readonly<Record<string, string>>;
+}
+
+/** An API process and where it answers. */
+export interface ApiProcess {
+  process: ChaosProcess;
+  url: string;
 }
 
 const API_STARTS = 3;
@@ -19,20 +27,26 @@ const TERM_MS = 15_000;
 /** A process that still starts when the round ends gets so long to do so. */
 const UP_MS = 30_000;
 
-/** The processes of a round: one API, and workers that come and go. */
+/** The processes of a round: APIs and workers that come and go. */
 export class Fleet {
   readonly #options: FleetOptions;
-  readonly #all: ChaosProcess[] = [];
+  #all: ChaosProcess[] = [];
   readonly #spared = new Set<ChaosProcess>();
-  #api: { process: ChaosProcess; url: string } | null = null;
+  #apis: ApiProcess[] = [];
 
   constructor(options: FleetOptions) {
     this.#options = options;
   }
 
-  get apiUrl(): string {
-    if (!this.#api) throw new Error('the API has not been started');
-    return this.#api.url;
+  /** APIs that have been ready and are alive, in the order of their starts. */
+  get apis(): readonly ApiProcess[] {
+    return this.#apis.filter(api => api.process.isAlive);
+  }
+
+  /** Where clients find an API: those that live, else the ones of late. */
+  get apiUrls(): string[] {
+    const known = this.apis.length > 0 ? this.apis : this.#apis.slice(-1);
+    return known.map(api => api.url);
   }
 
   /** Workers that are alive, stopped ones included. */
@@ -60,24 +74,25 @@ export class Fleet {
 
   startWorker(): ChaosProcess {
     const number = this.#all.filter(process => process.role === 'worker').length + 1;
-    return this.#start(`worker${number}`, 'worker', { WORKER_MODE: 'true' });
+    return this.#start(`worker${number}`, 'worker', { WORKER_MODE: 'true', ...this.#options.workerEnv?.(number) });
   }
 
-  /** Resolves when it answers. The port was free a moment ago; should somebody else take it, another one is tried. */
-  async startApi(): Promise<void> {
+  /** Resolves when it answers. Unless one is given, the port was free a moment ago; should it be taken, another one is tried. */
+  async startApi(fixedPort?: number): Promise<ApiProcess> {
     for (let attempt = 1; ; attempt += 1) {
-      const port = await freePort();
-      const api = this.#start(`api${attempt}`, 'api', { PORT: String(port) });
-      const url = `http://127.0.0.1:${port}`;
-      if (await isReady(api, url)) {
-        this.#api = { process: api, url };
-        return;
+      const port = fixedPort ?? (await freePort());
+      const number = this.#all.filter(process => process.role === 'api').length + 1;
+      const process = this.#start(`api${number}`, 'api', { PORT: String(port) });
+      const api = { process, url: `http://127.0.0.1:${port}` };
+      if (await isReady(process, api.url)) {
+        this.#apis.push(api);
+        return api;
       }
-      if (api.isAlive || attempt === API_STARTS) {
-        await api.end('SIGKILL');
-        throw new Error(`the API did not start: ${api.record().alarms.join('; ') || `see ${api.name}.log`}`);
+      if (process.isAlive || attempt === API_STARTS) {
+        await process.end('SIGKILL');
+        throw new Error(`the API did not start: ${process.record().alarms.join('; ') || `see ${process.name}.log`}`);
       }
-      this.#all.pop();
+      this.#all = this.#all.filter(other => other !== process);
     }
   }
 

@@ -14,7 +14,7 @@ export class LedgerProbe {
 
   /** `uri` with the database in it. */
   static async connect(uri: string): Promise<LedgerProbe> {
-    const client = new mongo.MongoClient(uri, { appName: 'ledgermq-chaos', serverSelectionTimeoutMS: 10_000 });
+    const client = new mongo.MongoClient(uri, { appName: 'ledgermq-chaos', serverSelectionTimeoutMS: 5_000 });
     await client.connect();
     return new LedgerProbe(client, client.db().collection<JobDocument>('jobs'));
   }
@@ -35,11 +35,6 @@ export class LedgerProbe {
     const limits = { maxRetries: 1, timeoutMs: 1, history: 1, historySeq: 1 };
     const found = await this.#jobs.find({}, { projection: { ...projection, ...limits } }).toArray();
     return found.map(toLedgerJob);
-  }
-
-  /** Removes what a round left in a server that was there before. */
-  async dropDatabase(): Promise<void> {
-    await this.#client.db().dropDatabase();
   }
 
   async close(): Promise<void> {

@@ -1,15 +1,18 @@
-import { type JobPlan, submissionOf } from '../job/job-plan.ts';
+import { type JobPlan, type JobPlans, submissionOf } from '../job/job-plan.ts';
 import { monotonicMs, pause } from '../monotonic.ts';
 import type { PostRecord } from '../oracle/evidence.ts';
 import type { Random } from '../random.ts';
 
 export interface LoadOptions {
-  plans: readonly JobPlan[];
+  plans: JobPlans;
   clients: number;
-  apiUrl: () => string;
+  /** APIs that can be reached; a client whose post is not answered tries the next one. */
+  apiUrls: () => readonly string[];
   random: Random;
   /** How many jobs may be posted now. */
-  room: () => number;
+  room: (posted: number) => number;
+  /** Most jobs of one bulk post; 1 posts them all singly. */
+  largestBulk?: number;
 }
 
 const LARGEST_BULK = 40;
@@ -24,8 +27,8 @@ export class Load {
   /** The publisher log. */
   readonly posts: PostRecord[] = [];
   readonly #options: LoadOptions;
-  #next = 0;
   #accepted = 0;
+  #isOver = false;
 
   constructor(options: LoadOptions) {
     this.#options = options;
@@ -36,7 +39,17 @@ export class Load {
     return this.#accepted;
   }
 
-  /** Resolves when every job has been posted, or given up. */
+  /** Whether nothing more is going to be posted. */
+  get isOver(): boolean {
+    return (this.#isOver || this.#options.plans.isExhausted) && this.#accepted === this.#options.plans.made.length;
+  }
+
+  /** Begins no further posts. */
+  end(): void {
+    this.#isOver = true;
+  }
+
+  /** Resolves when every job has been posted, or given up, or `end` was called. */
   async run(signal: AbortSignal): Promise<void> {
     const clients = Array.from({ length: this.#options.clients }, (_, index) =>
       this.#client(index + 1, this.#options.random.fork(), signal),
@@ -45,16 +58,15 @@ export class Load {
   }
 
   async #client(client: number, random: Random, signal: AbortSignal): Promise<void> {
-    while (this.#next < this.#options.plans.length && !signal.aborted) {
-      const room = this.#options.room();
+    const { plans: source, largestBulk = LARGEST_BULK } = this.#options;
+    while (!source.isExhausted && !this.#isOver && !signal.aborted) {
+      const room = this.#options.room(source.made.length);
       if (room <= 0) {
         await pause(20, signal);
         continue;
       }
-      const isSingle = random.chance(0.5);
-      const size = isSingle ? 1 : Math.min(random.int(2, LARGEST_BULK), room);
-      const plans = this.#options.plans.slice(this.#next, this.#next + size);
-      this.#next += plans.length;
+      const isSingle = largestBulk === 1 || random.chance(0.5);
+      const plans = source.take(isSingle ? 1 : Math.min(random.int(2, largestBulk), room));
       const wasAccepted = await this.#post(client, plans, isSingle, signal);
       this.#accepted += plans.length;
       // Some clients miss an answer that was sent: the same key must lead to the same job.
@@ -64,33 +76,38 @@ export class Load {
 
   async #post(client: number, plans: JobPlan[], isSingle: boolean, signal: AbortSignal): Promise<boolean> {
     const giveUpAt = monotonicMs() + GIVE_UP_MS;
-    for (let pauseMs = 100; !signal.aborted; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    for (let failed = 0; !signal.aborted; failed += 1) {
       const at = monotonicMs();
-      const answer = await (isSingle ? this.#single(plans[0]!) : this.#bulk(plans));
+      const urls = this.#options.apiUrls();
+      const url = urls[(client + failed) % urls.length] ?? '';
+      const answer = await (isSingle ? this.#single(url, plans[0]!) : this.#bulk(url, plans));
+      const ms = monotonicMs() - at;
       for (const [index, plan] of plans.entries()) {
         const id = answer.ids[index] ?? null;
         const detail = answer.detail === undefined ? {} : { detail: answer.detail };
-        this.posts.push({ key: plan.payload.key, client, at, status: answer.status, id, ...detail });
+        this.posts.push({ key: plan.payload.key, client, at, ms, status: answer.status, id, ...detail });
       }
       if (answer.status !== null && answer.status < 500 && answer.status !== 429) return answer.ids.length > 0;
       if (at > giveUpAt) return false;
-      await pause(pauseMs, signal);
+      // With another API to go to there is nothing to wait for; then less and less often.
+      if (failed >= urls.length - 1)
+        await pause(Math.min(100 * 2 ** (failed - urls.length + 1), LONGEST_PAUSE_MS), signal);
     }
     return false;
   }
 
-  async #single(plan: JobPlan): Promise<Answer> {
-    return this.#send('/v1/jobs', submissionOf(plan), { 'idempotency-key': plan.payload.key });
+  async #single(url: string, plan: JobPlan): Promise<Answer> {
+    return this.#send(`${url}/v1/jobs`, submissionOf(plan), { 'idempotency-key': plan.payload.key });
   }
 
-  async #bulk(plans: readonly JobPlan[]): Promise<Answer> {
+  async #bulk(url: string, plans: readonly JobPlan[]): Promise<Answer> {
     const jobs = plans.map(plan => ({ ...submissionOf(plan), idempotencyKey: plan.payload.key }));
-    return this.#send('/v1/jobs/bulk', { jobs }, {});
+    return this.#send(`${url}/v1/jobs/bulk`, { jobs }, {});
   }
 
-  async #send(path: string, body: unknown, headers: Record<string, string>): Promise<Answer> {
+  async #send(url: string, body: unknown, headers: Record<string, string>): Promise<Answer> {
     try {
-      const response = await fetch(this.#options.apiUrl() + path, {
+      const response = await fetch(url, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...headers },
         body: JSON.stringify(body),

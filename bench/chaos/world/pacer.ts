@@ -36,9 +36,35 @@ export class Pacer {
     return Math.max(0, ((last.done - first.done) * 1_000) / (last.at - first.at));
   }
 
+  /** How many jobs may be posted now. */
   room(accepted: number): number {
     const open = this.#openAtProbe + accepted - this.#acceptedAtProbe;
     const wanted = Math.min(Math.max(this.perSecond * this.#backlogSeconds, this.#least), this.#most);
     return Math.floor(wanted - open);
+  }
+}
+
+/** So many seconds of the rate are made up for after the load was held up. */
+const CATCH_UP_SECONDS = 1;
+
+/** Posts so many jobs a second, whatever becomes of them: what was held up for long is left out, not made up for. */
+export class SteadyPace {
+  readonly #perSecond: number;
+  #allowance = 0;
+  #askedAt: number | null = null;
+  #posted = 0;
+
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond;
+  }
+
+  room(posted: number): number {
+    const now = monotonicMs();
+    const seconds = this.#askedAt === null ? 0 : (now - this.#askedAt) / 1_000;
+    this.#askedAt = now;
+    const most = this.#perSecond * CATCH_UP_SECONDS;
+    this.#allowance = Math.min(most, this.#allowance + seconds * this.#perSecond - (posted - this.#posted));
+    this.#posted = posted;
+    return Math.floor(this.#allowance);
   }
 }
