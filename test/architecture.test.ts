@@ -22,6 +22,7 @@ const STEP_TYPES = [
   'pipeline/run',
   'pipeline/record',
   'pipeline/recover',
+  'pipeline/verify',
 ];
 const PIPELINE = ['pipeline/store', ...STEP_TYPES.filter(area => area.startsWith('pipeline/'))];
 const FOLDERS: Readonly<Record<string, { imports: readonly string[]; types?: readonly string[] }>> = {
@@ -35,11 +36,12 @@ const FOLDERS: Readonly<Record<string, { imports: readonly string[]; types?: rea
   'pipeline/run': { imports: ['platform', 'config', 'jobs', 'pipeline/store'], types: STEP_TYPES },
   'pipeline/record': { imports: ['platform', 'pipeline/store'], types: STEP_TYPES },
   'pipeline/recover': { imports: ['platform', 'pipeline/store'], types: STEP_TYPES },
+  'pipeline/verify': { imports: ['platform', 'pipeline/store'], types: STEP_TYPES },
   http: { imports: ['platform', 'config', 'jobs', ...PIPELINE] },
   scheduler: { imports: ['platform', 'config', 'jobs', ...PIPELINE] },
   publisher: { imports: ['platform', 'config', 'jobs', 'http', 'scheduler', ...PIPELINE] },
   worker: { imports: ['platform', 'config', 'jobs', 'http', 'scheduler', ...PIPELINE] },
-  cli: { imports: ['platform', 'config', 'pipeline/store'] },
+  cli: { imports: ['platform', 'config', 'jobs', 'pipeline/store', 'pipeline/queue', 'pipeline/verify'] },
   'embedded/servers': { imports: ['platform', 'config'] },
   'embedded/wire-server': { imports: [] },
   embedded: { imports: ['platform', 'config', 'jobs', 'embedded/servers', 'run-process.ts'] },

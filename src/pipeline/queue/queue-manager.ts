@@ -2,7 +2,9 @@ import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { withDeadline } from '../../platform/deadline.ts';
 import type { Service } from '../../platform/service.ts';
+import { parseObjectId } from '../store/bson.ts';
 import type { ClaimedJob } from '../store/job-document.ts';
+import type { Ticket } from '../store/start-gate.ts';
 
 export interface QueueCounts {
   waiting: number;
@@ -108,6 +110,29 @@ export class QueueManager implements Service {
     return withDeadline(this.queue(lane).getWaitingCount(), REDIS_DEADLINE_MS, 'counting in Redis');
   }
 
+  /**
+   * The tickets of jobs that a lane holds, `from` to `to` as Redis lists them; null stands for an entry that is none of ours.
+   * The list moves while it is read page by page.
+   */
+  async tickets(lane: string, place: 'waiting' | 'active', from: number, to: number): Promise<(Ticket | null)[]> {
+    const ids = await withDeadline(
+      this.queue(lane).getRanges([place], from, to),
+      REDIS_DEADLINE_MS,
+      'listing in Redis',
+    );
+    return ids.map(id => {
+      const [, job, token] = ENGINE_ID.exec(id) ?? [];
+      return job && token ? { id: parseObjectId(job)!, token: parseObjectId(token)! } : null;
+    });
+  }
+
+  /** Jobs of one lane that Redis holds and that have not ended there. */
+  async openCounts(lane: string): Promise<{ waiting: number; active: number }> {
+    const counting = this.queue(lane).getJobCounts('waiting', 'active');
+    const { waiting = 0, active = 0 } = await withDeadline(counting, REDIS_DEADLINE_MS, 'counting in Redis');
+    return { waiting, active };
+  }
+
   /** Counts of all lanes together. */
   async counts(): Promise<QueueCounts> {
     const all = await Promise.all(
@@ -124,7 +149,7 @@ export class QueueManager implements Service {
   }
 
   /** Where the engine has a claimed job. @throws when Redis is away: then nothing is known. */
-  async placeOf(lane: string, job: Pick<ClaimedJob, 'id' | 'token'>): Promise<EnginePlace> {
+  async placeOf(lane: string, job: Ticket): Promise<EnginePlace> {
     const id = engineId(job);
     const state = await withDeadline(this.queue(lane).getJobState(id), REDIS_DEADLINE_MS, 'asking Redis for a job');
     if (state === 'waiting' || state === 'prioritized' || state === 'delayed') return 'waiting';
@@ -142,6 +167,8 @@ export class QueueManager implements Service {
   }
 }
 
-function engineId(job: Pick<ClaimedJob, 'id' | 'token'>): string {
+const ENGINE_ID = /^([0-9a-f]{24})-([0-9a-f]{24})$/;
+
+function engineId(job: Ticket): string {
   return `${job.id.toHexString()}-${job.token.toHexString()}`;
 }

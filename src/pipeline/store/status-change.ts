@@ -4,11 +4,11 @@ import { addNotes, type RunNotes } from './run-notes.ts';
 import type { StoreContext } from './store-context.ts';
 import type { TransitionId } from './transitions.ts';
 
-const HISTORY_KEPT = 50;
+export const HISTORY_KEPT = 50;
 const ERRORS_KEPT = 10;
 
 /** Fields of a lease: who holds a claimed or running job, and since when. */
-const LEASE_FIELDS = ['token', 'owner', 'beatAt', 'leaseMs', 'suspectAt', 'isolatedAt'] as const;
+export const LEASE_FIELDS = ['token', 'owner', 'beatAt', 'leaseMs', 'suspectAt', 'isolatedAt'] as const;
 type Field = keyof JobDocument;
 
 export interface StatusChange {
