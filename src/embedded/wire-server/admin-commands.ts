@@ -2,20 +2,18 @@ import type { Commands, Context } from './context.ts';
 import { fail } from './errors.ts';
 import { runHello, SET_NAME } from './hello.ts';
 import { clock } from './store.ts';
-import { type Doc, doc, type Plain, truthy } from './value.ts';
+import { type Doc, doc, truthy } from './value.ts';
 
 const VERSION = '7.0.0';
 
-const hello = {
-  fields: `helloOk client compression topologyVersion maxAwaitTimeMS internalClient saslSupportedMechs
-    speculativeAuthenticate loadBalanced backpressure hostInfo forShell`,
-  run: runHello,
-};
-
 function serverStatus({ services }: Context): Doc {
-  const { topology, metrics, store, cursors } = services;
+  const { topology, commandCounts, store, cursors, connections } = services;
   const resident = Math.round(process.memoryUsage.rss() / 1024 / 1024);
   const { user, system } = process.cpuUsage();
+  const counts = [...commandCounts].map(([name, { total, failed }]) => [
+    name,
+    doc({ failed: BigInt(failed), total: BigInt(total) }),
+  ]);
   return doc({
     host: topology.address,
     version: VERSION,
@@ -23,34 +21,15 @@ function serverStatus({ services }: Context): Doc {
     pid: BigInt(process.pid),
     uptime: process.uptime() | 0,
     localTime: clock.now(),
-    connections: { current: services.connectionCount(), available: 10_000 },
-    opcounters: metrics.opcounters,
+    connections: { current: connections.size },
     extra_info: { user_time_us: BigInt(user), system_time_us: BigInt(system) },
-    mem: { bits: 64, resident, virtual: resident, supported: true },
-    metrics: { commands: metrics.commands, cursor: { open: { total: BigInt(cursors.size) } } },
+    mem: { bits: 64, resident },
+    metrics: { commands: Object.fromEntries(counts), cursor: { open: { total: BigInt(cursors.size) } } },
     waiting: { writers: store.waiting },
     transactions: { currentOpen: BigInt(store.openTransactions.size) },
     repl: { setName: SET_NAME, isWritablePrimary: topology.primary, me: topology.address },
     storageEngine: { name: 'journal', persistent: true },
   });
-}
-
-/** What clients and test runners ask for. */
-const PARAMETERS: Record<string, Plain> = {
-  featureCompatibilityVersion: { version: '7.0' },
-  authenticationMechanisms: '',
-  enableTestCommands: true,
-  requireApiVersion: false,
-  ttlMonitorEnabled: true,
-  ttlMonitorSleepSecs: 1,
-  transactionLifetimeLimitSeconds: 60,
-};
-
-function getParameter({ args }: Context): Doc {
-  if (args.get('getParameter') === '*') return doc(PARAMETERS);
-  const found = args.body.fields.filter(({ name }) => Object.hasOwn(PARAMETERS, name));
-  if (found.length === 0) return fail(72, 'no option found to get');
-  return doc(Object.fromEntries(found.map(({ name }) => [name, PARAMETERS[name]])));
 }
 
 function configureFailPoint({ services, args }: Context): Doc {
@@ -59,51 +38,34 @@ function configureFailPoint({ services, args }: Context): Doc {
 }
 
 /** The only node steps down for a while, as a real one does in an election: drivers must find their way back. */
-function stepDown({ services, args }: Context): Doc {
-  if (!services.topology.primary) return fail(10107, "not primary so can't step down");
-  if (!truthy(args.get('force'))) return fail(262, 'No electable secondaries caught up as of now: use {force: true}');
-  services.stepDown(args.optionalNumber('replSetStepDown') ?? 60);
+function stepDown({ services: { topology, store }, args }: Context): Doc {
+  if (!truthy(args.get('force'))) fail(262, 'No electable secondaries caught up as of now: use {force: true}');
+  topology.change(false);
+  for (const transaction of store.openTransactions) store.abort(transaction);
+  setTimeout(() => topology.change(true), (args.optionalNumber('replSetStepDown') ?? 60) * 1000).unref();
   return doc({});
-}
-
-function freeze({ services, args }: Context): Doc {
-  if (args.optionalNumber('replSetFreeze') === 0 && !services.topology.primary) services.stepUp();
-  return doc({ info: 'unfreezing' });
 }
 
 const buildInfo = {
   fields: '',
-  run: () =>
-    doc({
-      version: VERSION,
-      versionArray: [7, 0, 0, 0],
-      gitVersion: 'embedded',
-      modules: ['embedded'],
-      bits: 64,
-      debug: false,
-      maxBsonObjectSize: 16 * 1024 * 1024,
-      storageEngines: ['journal'],
-    }),
+  anywhere: true,
+  run: () => doc({ version: VERSION, versionArray: [7, 0, 0, 0], modules: ['embedded'], bits: 64 }),
+};
+
+const hello = {
+  fields: `helloOk client compression topologyVersion maxAwaitTimeMS internalClient saslSupportedMechs
+    speculativeAuthenticate loadBalanced backpressure hostInfo forShell`,
+  anywhere: true,
+  run: runHello,
 };
 
 export const adminCommands: Commands = {
   hello,
-  isMaster: hello,
   ismaster: hello,
-  ping: { fields: '', run: () => doc({}) },
+  ping: { fields: '', anywhere: true, run: () => doc({}) },
   buildInfo,
   buildinfo: buildInfo,
-  serverStatus: { fields: 'repl metrics opcounters mem connections locks', run: serverStatus },
-  connectionStatus: {
-    fields: 'showPrivileges',
-    run: () => doc({ authInfo: { authenticatedUsers: [], authenticatedUserRoles: [] } }),
-  },
-  getParameter: {
-    fields: `${Object.keys(PARAMETERS).join(' ')} allParameters showDetails`,
-    adminOnly: true,
-    run: getParameter,
-  },
-  configureFailPoint: { fields: 'mode data', adminOnly: true, run: configureFailPoint },
+  serverStatus: { fields: 'repl metrics opcounters mem connections locks', anywhere: true, run: serverStatus },
+  configureFailPoint: { fields: 'mode data', adminOnly: true, anywhere: true, run: configureFailPoint },
   replSetStepDown: { fields: 'force secondaryCatchUpPeriodSecs', adminOnly: true, run: stepDown },
-  replSetFreeze: { fields: '', adminOnly: true, run: freeze },
 };

@@ -5,7 +5,6 @@ import { fail } from './errors.ts';
 import { explainAggregate } from './explain.ts';
 import { docToPlain, fromObject, type PlainObject, runMingo } from './expression.ts';
 import { compileGroup } from './group.ts';
-import { labelStreamError } from './labels.ts';
 import { always, compileFilter, conjunction, type Node } from './match.ts';
 import { Query } from './query.ts';
 import { compileSort, type Sort } from './sort.ts';
@@ -37,7 +36,7 @@ function checkStages(pipeline: Doc[]): void {
 
 /** The query that does $match, $sort, $skip and $limit from the front of a pipeline, and the stages that are left. */
 export function pipelineQuery(context: Context): { query: Query; rest: Doc[] } {
-  const { args, session, deadline } = context;
+  const { args, transaction, deadline } = context;
   const { variables } = args;
   const pipeline = args.docs('pipeline');
   const filters: Node[] = [];
@@ -57,7 +56,7 @@ export function pipelineQuery(context: Context): { query: Query; rest: Doc[] } {
     else break;
   }
   const filter = filters.length ? conjunction(filters) : always;
-  const options = { filter, sort, skip, limit, hint: args.get('hint'), transaction: session?.transaction, deadline };
+  const options = { filter, sort, skip, limit, hint: args.get('hint'), transaction, deadline };
   return { query: new Query(collectionOf(context), options), rest: pipeline.slice(at) };
 }
 
@@ -71,7 +70,6 @@ function whole(value: Value, name: string, code: number, least: number): number 
 export async function aggregateCommand(context: Context): Promise<Doc> {
   const { args, db } = context;
   const pipeline = args.docs('pipeline');
-  args.refuseCollation();
   if (args.boolean('explain')) return explainAggregate(context);
   const cursor = args.optionalDoc('cursor');
   if (!cursor) return fail(9, "The 'cursor' option is required, except for aggregate with the explain argument");
@@ -96,19 +94,15 @@ async function openStream(
   ns: string,
   size: number,
 ): Promise<Doc> {
-  const { db, session, services } = context;
-  if (session?.transaction) fail(263, 'Aggregation stage $changeStream cannot run within a multi-document transaction');
+  const { db, transaction, services } = context;
+  if (transaction) fail(263, 'Aggregation stage $changeStream cannot run within a multi-document transaction');
   const options = pipeline[0]?.first?.value;
   const everything = options instanceof Doc && options.get('allChangesForCluster') === true;
   if (everything && db !== 'admin')
     fail(72, "A $changeStream with 'allChangesForCluster:true' may only be opened on the 'admin' database");
-  try {
-    const stream = new ChangeStream(services, { db: everything ? undefined : db, collection }, pipeline);
-    return await cursorReply(context, ns, stream, size);
-  } catch (error) {
-    labelStreamError(error);
-    throw error;
-  }
+  context.streams = true;
+  const stream = new ChangeStream(services, everything ? '' : `${db}.${collection ?? ''}`, pipeline);
+  return cursorReply(context, ns, stream, size);
 }
 
 /** `$documents`: a pipeline over documents that stand in it. */

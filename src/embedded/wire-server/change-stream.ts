@@ -3,7 +3,7 @@ import { type Context, words } from './context.ts';
 import type { CursorSource } from './cursors.ts';
 import { difference } from './diff.ts';
 import { fail } from './errors.ts';
-import type { Event } from './event-log.ts';
+import type { Event, Logged } from './event-log.ts';
 import { docToPlain, fromObject, runMingo } from './expression.ts';
 import { compileFilter } from './match.ts';
 import type { Services } from './server.ts';
@@ -17,12 +17,6 @@ const OPTIONS = new Set(
   words(`fullDocument fullDocumentBeforeChange resumeAfter startAfter startAtOperationTime allChangesForCluster
     showExpandedEvents`),
 );
-
-/** What a stream watches: one collection, a database, or everything. */
-interface Watched {
-  readonly db: string | undefined;
-  readonly collection: string | undefined;
-}
 
 const NORMAL = '01';
 const INVALIDATE = '02';
@@ -46,14 +40,14 @@ export class ChangeStream implements CursorSource {
   done = false;
   resumeToken: Doc;
   readonly #services: Services;
-  readonly #watched: Watched;
+  readonly #watched: string;
   readonly #options: Doc;
   readonly #transform: (event: Doc) => Doc | undefined;
   /** The last event it has looked at. */
   #seq: number;
-  #wake: (() => void) | undefined;
 
-  constructor(services: Services, watched: Watched, stages: Doc[]) {
+  /** `watched` is a namespace; one that ends with a dot stands for all of a database, none for everything. */
+  constructor(services: Services, watched: string, stages: Doc[]) {
     this.#services = services;
     this.#watched = watched;
     this.#options = checkOptions(stages[0] as Doc);
@@ -79,19 +73,17 @@ export class ChangeStream implements CursorSource {
     if (from === undefined) return events.shown;
     if (!(from instanceof Timestamp))
       return fail(14, "BSON field '$changeStream.startAtOperationTime' is the wrong type, expected type 'timestamp'");
-    for (const { seq, time } of events.after(events.oldest - 1))
-      if (time.compare(from) >= 0) return seq === events.oldest && seq > 1 ? lost() : seq - 1;
+    for (const { seq, moment } of events.after(events.oldest - 1))
+      if (moment.time.compare(from) >= 0) return seq === events.oldest && seq > 1 ? lost() : seq - 1;
     return events.shown;
   }
 
   async next(size: number, { connection }: Context, waitMs = 0): Promise<Doc[]> {
+    const { news } = this.#services.store.events;
     const batch = this.#collect(size);
     const end = performance.now() + waitMs;
     while (batch.length === 0 && !this.done && !connection.closed && performance.now() < end) {
-      await connection.until(end - performance.now(), finish => {
-        this.#wake = finish;
-        return this.#services.store.events.listeners.add(finish);
-      });
+      await connection.until(end - performance.now(), news);
       batch.push(...this.#collect(size));
     }
     return batch;
@@ -99,20 +91,23 @@ export class ChangeStream implements CursorSource {
 
   close(): void {
     this.done = true;
-    this.#wake?.();
+    this.#services.store.events.news.emit('change');
   }
 
   #collect(size: number): Doc[] {
     const { events } = this.#services.store;
     const batch: Doc[] = [];
     if (this.#seq + 1 < events.oldest) lost();
-    for (const event of events.after(this.#seq)) {
-      this.#seq = event.seq;
-      this.resumeToken = tokenOf(event.seq);
-      if (this.#concerns(event)) this.#add(batch, this.#describe(event));
+    for (const logged of events.after(this.#seq)) {
+      const { seq, event, moment } = logged;
+      this.#seq = seq;
+      this.resumeToken = tokenOf(seq);
+      if (!this.#concerns(event)) continue;
+      this.#add(batch, this.#describe(logged));
       if (this.#invalidates(event)) {
-        this.resumeToken = tokenOf(event.seq, INVALIDATE);
-        this.#add(batch, doc({ operationType: 'invalidate', clusterTime: event.time, wallTime: event.wallTime }));
+        const { time: clusterTime, wallTime } = moment;
+        this.resumeToken = tokenOf(seq, INVALIDATE);
+        this.#add(batch, doc({ operationType: 'invalidate', clusterTime, wallTime }));
         this.done = true;
       }
       if (this.done || (size > 0 && batch.length >= size)) break;
@@ -127,40 +122,41 @@ export class ChangeStream implements CursorSource {
     batch.push(shown);
   }
 
-  #concerns({ db, collection, kind, to }: Event): boolean {
+  #concerns({ ns, to }: Event): boolean {
     const watched = this.#watched;
-    if (watched.db !== db || watched.collection === undefined) return (watched.db ?? db) === db;
-    return collection === watched.collection || (kind === 'rename' && to === `${db}.${watched.collection}`);
+    return watched === '' || watched.endsWith('.') ? ns.startsWith(watched) : ns === watched || to === watched;
   }
 
-  #invalidates(event: Event): boolean {
-    if (this.#watched.db !== event.db) return false;
-    if (this.#watched.collection === undefined) return event.kind === 'dropDatabase';
-    return (event.kind === 'drop' || event.kind === 'rename') && this.#concerns(event);
+  #invalidates({ kind }: Event): boolean {
+    if (this.#watched.endsWith('.')) return kind === 'dropDatabase';
+    return this.#watched !== '' && (kind === 'drop' || kind === 'rename');
   }
 
-  #describe(event: Event): Doc {
-    const { kind, db, collection, before, after, to, id, transaction } = event;
-    const [toDb, ...toName] = to?.split('.') ?? [];
-    const whole = kind === 'insert' || kind === 'replace' ? Doc.fromBytes(after as string) : undefined;
+  #describe({ event, moment }: Logged): Doc {
+    const { kind, ns, before = '', after = '', to, id } = event;
+    const namespace = (text: string) => {
+      const dot = text.indexOf('.');
+      return { db: text.slice(0, dot), coll: text.slice(dot + 1) || undefined };
+    };
+    const whole = kind === 'insert' || kind === 'replace' ? Doc.fromBytes(after) : undefined;
     const looksUp = kind === 'update' && (this.#options.get('fullDocument') ?? 'default') !== 'default';
+    const changed = () => difference(Doc.fromBytes(before), Doc.fromBytes(after));
     return doc({
       operationType: kind,
-      clusterTime: event.time,
-      wallTime: event.wallTime,
-      txnNumber: transaction?.number,
-      lsid: transaction?.lsid,
+      clusterTime: moment.time,
+      wallTime: moment.wallTime,
+      txnNumber: moment.transaction?.number,
+      lsid: moment.transaction?.lsid,
       fullDocument: looksUp ? this.#lookUp(event) : whole,
-      ns: { db, coll: kind === 'dropDatabase' ? undefined : collection },
-      to: to && { db: toDb, coll: toName.join('.') },
+      ns: namespace(ns),
+      to: to === undefined ? undefined : namespace(to),
       documentKey: id === undefined ? undefined : { _id: id },
-      updateDescription:
-        kind === 'update' ? difference(Doc.fromBytes(before as string), Doc.fromBytes(after as string)) : undefined,
+      updateDescription: kind === 'update' ? changed() : undefined,
     });
   }
 
-  #lookUp({ db, collection, id }: Event): Value {
-    const rec = this.#services.store.find(`${db}.${collection}`)?.records.get(keyOf(id as Value));
+  #lookUp({ ns, id }: Event): Value {
+    const rec = this.#services.store.find(ns)?.records.get(keyOf(id as Value));
     return rec ? Doc.fromBytes(rec.bytes) : null;
   }
 }

@@ -1,12 +1,12 @@
-import { randomBytes } from 'node:crypto';
+import { type Binary, UUID } from 'bson';
+import { toBytes } from './codec.ts';
 import { CommandError, fail } from './errors.ts';
 import { type IndexField, indexFields, keysOf } from './index-keys.ts';
 import { compileSchema, type SchemaTest } from './json-schema.ts';
 import { compileFilter, type Node } from './match.ts';
 import { splitPath } from './paths.ts';
 import { SortedKeys } from './sorted-keys.ts';
-import type { Transaction } from './transaction.ts';
-import { Doc, show, truthy, type Value } from './value.ts';
+import { Doc, doc, show, truthy, type Value } from './value.ts';
 import { equal } from './value-order.ts';
 
 /** One stored document. The object stays the same for the document's whole life; `bytes` changes with each update. */
@@ -47,8 +47,8 @@ export class Index {
   /** First parts of all paths that decide about this index's keys. */
   readonly roots: Set<string>;
   readonly keys = new SortedKeys<Rec>();
-  /** Unique keys (without suffix) that open transactions hold. */
-  readonly reserved = new Map<string, { readonly transaction: Transaction; readonly idKey: string }>();
+  /** False until its keys are there: writes leave it alone. */
+  built = true;
 
   constructor(spec: Doc) {
     this.spec = spec;
@@ -69,9 +69,9 @@ export class Index {
   }
 
   /** The keys a document has here: none if the index leaves it out. */
-  keysOf(doc: Doc, suffix: string): string[] {
-    if (this.partial && !this.partial.test(doc)) return [];
-    const { keys, missing } = keysOf(doc, this.fields, suffix);
+  keysOf(document: Doc, suffix: string): string[] {
+    if (this.partial && !this.partial.test(document)) return [];
+    const { keys, missing } = keysOf(document, this.fields, suffix);
     return missing && this.sparse ? [] : keys;
   }
 
@@ -81,12 +81,11 @@ export class Index {
     return false;
   }
 
-  /** The record other than `self` that has this key already. */
-  holderOf(key: string, self: Rec | undefined): Rec | undefined {
+  /** The record other than `idKey`'s that has this key already. */
+  holderOf(key: string, idKey: string | undefined): Rec | undefined {
     const cursor = this.keys.cursor();
-    for (let found = cursor.seek(key); found && cursor.key?.startsWith(key); found = cursor.next()) {
-      if (cursor.item !== self) return cursor.item;
-    }
+    for (let found = cursor.seek(key); found && cursor.key?.startsWith(key); found = cursor.next())
+      if (cursor.item?.idKey !== idKey) return cursor.item;
     return undefined;
   }
 }
@@ -96,29 +95,27 @@ function pathRoots(node: Node): string[] {
 }
 
 export class Collection {
-  readonly db: string;
-  readonly name: string;
-  readonly ns: string;
-  readonly uuid: Buffer;
+  ns = '';
+  db = '';
+  name = '';
+  readonly uuid: Binary;
   readonly indexes = new Map<string, Index>();
   /** In the order of insertion. */
   readonly records = new Map<string, Rec>();
-  /** Documents that open transactions have written. */
-  readonly locks = new Map<string, Transaction>();
-  options: Doc;
-  /** The open transaction that makes this collection: nobody else knows of it yet. */
-  maker: Transaction | undefined;
+  options = new Doc();
   #validator: SchemaTest | Node | undefined;
   bytes = 0;
 
-  constructor(db: string, name: string, options: Doc, uuid: Buffer = randomBytes(16)) {
-    this.db = db;
-    this.name = name;
-    this.ns = `${db}.${name}`;
+  constructor(ns: string, options: Doc, uuid: Binary = new UUID().toBinary()) {
     this.uuid = uuid;
-    this.options = options;
+    this.moveTo(ns);
     this.setOptions(options);
-    this.indexes.set('_id_', new Index(new Doc().set('v', 2).set('key', new Doc().set('_id', 1)).set('name', '_id_')));
+    this.indexes.set('_id_', new Index(doc({ v: 2, key: { _id: 1 }, name: '_id_' })));
+  }
+
+  moveTo(ns: string): void {
+    const dot = ns.indexOf('.');
+    Object.assign(this, { ns, db: ns.slice(0, dot), name: ns.slice(dot + 1) });
   }
 
   setOptions(options: Doc): void {
@@ -126,128 +123,74 @@ export class Collection {
     const schema = validator instanceof Doc ? validator.get('$jsonSchema') : undefined;
     if (validator instanceof Doc && validator.fields.length === 1 && schema instanceof Doc)
       this.#validator = compileSchema(schema);
-    else this.#validator = validator instanceof Doc && validator.first ? compileFilter(validator) : undefined;
+    else this.#validator = validator instanceof Doc ? compileFilter(validator) : undefined;
     this.options = options;
   }
 
   /** Refuses a document that the collection's validator does not accept (code 121), unless it only warns. */
-  validate(doc: Doc): void {
+  validate(document: Doc): void {
     const validator = this.#validator;
     if (!validator || this.options.get('validationAction') === 'warn' || this.options.get('validationLevel') === 'off')
       return;
-    const details =
-      typeof validator === 'function'
-        ? validator(doc)
-        : validator.test(doc)
-          ? undefined
-          : { operatorName: 'validator' };
-    if (details) fail(121, 'Document failed validation', { errInfo: { failingDocumentId: doc.get('_id'), details } });
+    const filterSays = (filter: Node) => (filter.test(document) ? undefined : { operatorName: 'validator' });
+    const details = typeof validator === 'function' ? validator(document) : filterSays(validator);
+    const errInfo = { failingDocumentId: document.get('_id'), details };
+    if (details) fail(121, 'Document failed validation', { errInfo });
   }
 
-  /** Throws 11000 for a unique key that another record has; returns a transaction that holds one, to wait for. */
-  conflict(
-    doc: Doc,
-    self: Rec | undefined,
-    idKey: string,
-    touched: ReadonlySet<string> | undefined,
-    mine: Transaction | undefined,
-    inserting: boolean,
-  ): Transaction | undefined {
-    const locked = this.locks.get(idKey);
-    if (locked && locked !== mine) return locked;
+  /** Puts `after` in the place of `before`, which is what `rec` holds; either may be missing. */
+  put(rec: Rec, before: Doc | undefined, after: Doc | undefined, touched?: ReadonlySet<string>): void {
     for (const index of this.indexes.values()) {
-      if (!index.unique || !index.touchedBy(touched)) continue;
-      for (const key of index.keysOf(doc, '')) {
-        const holder = index.reserved.get(key);
-        if (holder && holder.transaction !== mine) return holder.transaction;
-        if (holder && (holder.idKey !== idKey || inserting)) throw duplicateKey(this, index, doc);
-        const other = index.holderOf(key, self);
-        if (!other) continue;
-        const lock = this.locks.get(other.idKey);
-        if (lock && lock !== mine) return lock;
-        if (!mine?.hides(this, other, index, key)) throw duplicateKey(this, index, doc);
-      }
-    }
-    return undefined;
-  }
-
-  /** Puts `after` (encoded: `bytes`) in the place of `before`, which is what `rec` holds; either may be missing. */
-  put(rec: Rec, before: Doc | undefined, after: Doc | undefined, bytes: string, touched?: ReadonlySet<string>): void {
-    for (const index of this.indexes.values()) {
-      if (before && after && !index.touchedBy(touched)) continue;
+      if (!index.built || (before && after && !index.touchedBy(touched))) continue;
       const old = before ? index.keysOf(before, rec.suffix) : [];
       const now = after ? index.keysOf(after, rec.suffix) : [];
       for (const key of old) if (!now.includes(key)) index.keys.delete(key);
       for (const key of now) if (!old.includes(key)) index.keys.add(key, rec);
     }
-    this.bytes += (after ? bytes.length : 0) - (before ? rec.bytes.length : 0);
+    const bytes = after ? toBytes(after) : '';
+    this.bytes += bytes.length - (before ? rec.bytes.length : 0);
     if (after) rec.bytes = bytes;
     else this.records.delete(rec.idKey);
     if (!before) this.records.set(rec.idKey, rec);
   }
 
-  /** The same documents and indexes under another name. */
-  renamed(ns: string): Collection {
-    const dot = ns.indexOf('.');
-    const other = new Collection(ns.slice(0, dot), ns.slice(dot + 1), this.options, this.uuid);
-    for (const [idKey, rec] of this.records) other.records.set(idKey, rec);
-    for (const [name, index] of this.indexes) other.indexes.set(name, index);
-    other.bytes = this.bytes;
-    return other;
-  }
-
-  /** Adds all records to a new index, a few milliseconds at a time. */
-  async build(index: Index): Promise<void> {
-    let started = performance.now();
-    for (const rec of this.records.values()) {
-      const document = docOf(rec);
-      for (const key of index.keysOf(document, rec.suffix)) {
-        if (index.unique && index.holderOf(key.slice(0, -SUFFIX), rec)) throw duplicateKey(this, index, document);
-        index.keys.add(key, rec);
-      }
-      if (performance.now() - started < 5) continue;
-      await new Promise<void>(setImmediate);
-      started = performance.now();
-    }
-  }
-
-  /** At recovery: fills all indexes, each from keys sorted once. A document is decoded once for all of them. */
-  buildAll(): void {
-    const indexes = [...this.indexes.values()];
+  /**
+   * Fills new indexes, each from keys sorted once. A document is decoded once for all of them, and the event loop is
+   * given back every few milliseconds.
+   */
+  async build(indexes: Index[]): Promise<void> {
     const keys = indexes.map((): string[] => []);
     const byNumber = new Map<number, Rec>();
+    let started = performance.now();
     for (const rec of this.records.values()) {
       const document = docOf(rec);
       byNumber.set(numberOf(rec.suffix), rec);
       indexes.forEach((index, i) => {
         keys[i]?.push(...index.keysOf(document, rec.suffix));
       });
+      if (performance.now() - started < 5) continue;
+      await new Promise<void>(setImmediate);
+      started = performance.now();
     }
     indexes.forEach((index, i) => {
       const sorted = (keys[i] as string[]).sort();
-      index.keys.load(
-        sorted,
-        sorted.map(key => byNumber.get(numberOf(key)) as Rec),
-      );
+      const recs = sorted.map(key => byNumber.get(numberOf(key)) as Rec);
+      const double = sorted.findIndex((key, n) => sorted[n + 1]?.startsWith(key.slice(0, -SUFFIX)));
+      if (index.unique && double >= 0) throw duplicateKey(this, index, docOf(recs[double] as Rec));
+      index.keys.load(sorted, recs);
+      index.built = true;
     });
   }
 }
 
-function duplicateKey(collection: Collection, index: Index, doc: Doc): CommandError {
+export function duplicateKey({ ns }: Collection, { name, fields, spec }: Index, document: Doc): CommandError {
   const keyValue = new Doc();
-  for (const field of index.fields) {
-    let value: Value | undefined = doc;
-    for (const part of field.parts) value = value instanceof Doc ? value.get(part) : undefined;
-    keyValue.set(field.path, value ?? null);
+  for (const { path, parts } of fields) {
+    const step = (value: Value | undefined, part: string) => (value instanceof Doc ? value.get(part) : undefined);
+    keyValue.set(path, parts.reduce<Value | undefined>(step, document) ?? null);
   }
-  return new CommandError(
-    11000,
-    `E11000 duplicate key error collection: ${collection.ns} index: ${index.name} dup key: ${show(keyValue)}`,
-    {
-      keyPattern: index.spec.get('key'),
-      keyValue,
-    },
-  );
+  const message = `E11000 duplicate key error collection: ${ns} index: ${name} dup key: ${show(keyValue)}`;
+  return new CommandError(11000, message, { keyPattern: spec.get('key'), keyValue });
 }
 
 /** An index by its name or its key pattern. */

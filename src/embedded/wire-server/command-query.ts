@@ -7,7 +7,6 @@ import { Doc } from './value.ts';
 
 /** What a command, or one statement of a bulk, looks for. `more` is what its fields do not say. */
 export function queryOf(context: Context, more: Partial<QueryOptions> = {}, args = context.args): Query {
-  args.refuseCollation();
   const filter = args.optionalDoc('filter') ?? args.optionalDoc('query') ?? args.doc('q');
   const sort = args.doc('sort');
   const natural = sort.first?.name === '$natural';
@@ -16,18 +15,14 @@ export function queryOf(context: Context, more: Partial<QueryOptions> = {}, args
     sort: sort.first && !natural ? compileSort(sort) : undefined,
     hint: natural ? sort : args.get('hint'),
     skip: args.count('skip'),
-    transaction: context.session?.transaction,
+    transaction: context.transaction,
     deadline: context.deadline,
     ...more,
   });
 }
 
-const UNSUPPORTED = ['tailable', 'awaitData', 'returnKey', 'showRecordId', 'oplogReplay'];
-
 export function findQuery(context: Context): Query {
   const { args } = context;
-  for (const name of UNSUPPORTED)
-    if (args.get(name) !== undefined && args.get(name) !== false) fail(115, `${name} is not supported by this server`);
   const limit = args.count('limit');
   const query = queryOf(context, { limit });
   const bounds = within(args);

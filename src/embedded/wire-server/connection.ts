@@ -1,7 +1,8 @@
+import { type EventEmitter, once } from 'node:events';
 import type { Socket } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { dispatch } from './dispatch.ts';
 import { CommandError } from './errors.ts';
-import { Listeners } from './event-log.ts';
 import { isHello, streamHello } from './hello.ts';
 import type { Services } from './server.ts';
 import { encodeReply, MessageReader, parseMessage, type Request } from './wire.ts';
@@ -13,9 +14,7 @@ export class Connection {
   readonly #services: Services;
   readonly #reader = new MessageReader();
   readonly #queue: Buffer[] = [];
-  readonly onClose = new Listeners();
   #running = false;
-  closed = false;
   /** As the client's handshake named it; fail points choose by it. */
   appName = '';
 
@@ -26,20 +25,19 @@ export class Connection {
     socket.setNoDelay(true);
     socket.on('data', chunk => this.#receive(chunk));
     socket.on('error', () => undefined);
-    socket.on('close', () => {
-      this.closed = true;
-      this.onClose.call();
-    });
   }
 
-  /** Until what `listen` listens to happens, the time is over, or nobody waits any more. */
-  async until(ms: number, listen: (finish: () => void) => () => void): Promise<void> {
-    let forget: (() => void)[] = [];
-    await new Promise<void>(resolve => {
-      const timer = setTimeout(resolve, ms);
-      forget = [listen(resolve), this.onClose.add(resolve), () => clearTimeout(timer)];
-    });
-    for (const end of forget) end();
+  get closed(): boolean {
+    return this.socket.destroyed;
+  }
+
+  /** Until there are news, the time is over, or nobody waits any more. */
+  async until(ms: number, news: EventEmitter): Promise<void> {
+    const over = new AbortController();
+    const { signal } = over;
+    const waits = [once(news, 'change', { signal }), once(this.socket, 'close', { signal })];
+    await Promise.race([...waits, setTimeout(ms, undefined, { signal })]).catch(() => undefined);
+    over.abort();
   }
 
   #receive(chunk: Buffer): void {
@@ -48,22 +46,19 @@ export class Connection {
     } catch {
       // The stream is out of step: there is no telling where the next message begins.
       this.socket.destroy();
-      return;
     }
     if (!this.#running) void this.#run();
   }
 
   async #run(): Promise<void> {
     this.#running = true;
-    for (let message = this.#queue.shift(); message && !this.closed; message = this.#queue.shift()) {
+    for (let message = this.#queue.shift(); message && !this.closed; message = this.#queue.shift())
       try {
         await this.#answer(parseMessage(message));
       } catch (error) {
-        if (!(error instanceof CommandError))
-          process.stderr.write(`connection ${this.id}: ${error instanceof Error ? error.stack : String(error)}\n`);
+        if (!(error instanceof CommandError)) process.stderr.write(`connection ${this.id}: ${String(error)}\n`);
         this.socket.destroy();
       }
-    }
     this.#running = false;
   }
 

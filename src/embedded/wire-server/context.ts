@@ -3,6 +3,7 @@ import type { Connection } from './connection.ts';
 import { fail } from './errors.ts';
 import { docToPlain, type PlainObject } from './expression.ts';
 import type { Services } from './server.ts';
+import type { Session } from './sessions.ts';
 import type { Transaction } from './transaction.ts';
 import { asNumber, Doc, truthy, typeName, type Value } from './value.ts';
 
@@ -87,17 +88,21 @@ export class Arguments {
   }
 
   /** Refuses what is not known: silence would look like success. */
-  allow(names: ReadonlySet<string>): this {
-    for (const { name } of this.body.fields)
-      if (!names.has(name)) fail(40415, `BSON field '${this.command}.${name}' is an unknown field.`);
+  allow(names: ReadonlySet<string>, refused: readonly string[] = []): this {
+    for (const { name, value } of this.body.fields) {
+      const field = `BSON field '${this.command}.${name}'`;
+      if (refused.includes(name) && value !== false) fail(115, `${field} is not supported by this server`);
+      if (!names.has(name)) fail(40415, `${field} is an unknown field.`);
+    }
     return this;
   }
 
   /** There is no collation but the simple one. */
-  refuseCollation(): void {
+  refuseCollation(): this {
     const locale = this.optionalDoc('collation')?.get('locale');
     if (locale !== undefined && locale !== 'simple')
       fail(115, 'collations other than simple are not supported by this server');
+    return this;
   }
 
   /** The `let` variables, as a plain object for expressions. */
@@ -107,14 +112,6 @@ export class Arguments {
   }
 }
 
-/** Who a command runs for. */
-export interface SessionContext {
-  readonly key: string;
-  readonly lsid: Value;
-  readonly number: bigint | undefined;
-  readonly transaction: Transaction | undefined;
-}
-
 /** One command on its way through the server. */
 export interface Context {
   readonly services: Services;
@@ -122,29 +119,38 @@ export interface Context {
   readonly args: Arguments;
   readonly name: string;
   readonly db: string;
-  readonly session: SessionContext | undefined;
+  readonly session?: Session | undefined;
+  /** Its txnNumber, if it has one. */
+  readonly number?: bigint | undefined;
+  readonly transaction?: Transaction | undefined;
   /** performance.now() at which it fails with code 50; Infinity without maxTimeMS. */
-  readonly deadline: number;
+  deadline: number;
   /** The journal position its answer waits for; set by writes. */
   position: number;
+  /** It is about a change stream: its errors say whether to open it again. */
+  streams?: boolean | undefined;
 }
 
 export interface CommandSpec {
   /** Fields it knows beside the generic ones. */
   readonly fields: string;
+  /** Fields that MongoDB has and this server has not. */
+  readonly refused?: string;
   /** Its answer waits for its write concern. */
   readonly writes?: boolean;
   readonly inTransaction?: boolean;
   readonly adminOnly?: boolean;
+  /** Served also while the server is not primary. */
+  readonly anywhere?: boolean;
   run(context: Context): Doc | Promise<Doc>;
 }
 
 export type Commands = Record<string, CommandSpec>;
 
 /** The collection a command names, if it is there for who asks: one that a transaction makes is there for that one only. */
-export function collectionOf({ services, db, args, session }: Context): Collection | undefined {
-  const collection = services.store.find(`${db}.${args.collection()}`);
-  return collection?.maker && collection.maker !== session?.transaction ? undefined : collection;
+export function collectionOf({ services, db, args, transaction }: Context): Collection | undefined {
+  const ns = `${db}.${args.collection()}`;
+  return transaction?.made.get(ns) ?? services.store.find(ns);
 }
 
-export const isRetryable = ({ session }: Context): boolean => session?.number !== undefined && !session.transaction;
+export const isRetryable = ({ number, transaction }: Context): boolean => number !== undefined && !transaction;

@@ -3,6 +3,8 @@ import { toBytes } from './codec.ts';
 import type { Context } from './context.ts';
 import { fail } from './errors.ts';
 import type { Projection } from './project.ts';
+import type { Session } from './sessions.ts';
+import type { Transaction } from './transaction.ts';
 import { Doc, doc } from './value.ts';
 
 /** Where a cursor's documents come from. */
@@ -95,8 +97,8 @@ interface Cursor {
   readonly id: bigint;
   readonly ns: string;
   readonly source: CursorSource;
-  readonly session: string | undefined;
-  readonly transaction: bigint | undefined;
+  readonly session: Session | undefined;
+  readonly transaction: Transaction | undefined;
   readonly keep: boolean;
   lastUse: number;
   busy: boolean;
@@ -108,37 +110,34 @@ export class Cursors {
   readonly #cursors = new Map<bigint, Cursor>();
   readonly #sweep = setInterval(() => this.#closeIdle(), 60_000).unref();
 
-  open({ session, args }: Context, ns: string, source: CursorSource): bigint {
+  open({ session, transaction, args }: Context, ns: string, source: CursorSource): bigint {
     const id = randomBytes(8).readBigInt64LE() & 0x7fffffffffffffffn;
-    const owner = { session: session?.key, transaction: session?.transaction?.number };
     const keep = args.boolean('noCursorTimeout');
-    this.#cursors.set(id, { id, ns, source, ...owner, keep, lastUse: performance.now(), busy: false });
+    this.#cursors.set(id, { id, ns, source, session, transaction, keep, lastUse: performance.now(), busy: false });
     return id;
   }
 
   /** The cursor of a getMore, marked busy until `release`. */
-  take(id: bigint, ns: string, { session }: Context): Cursor {
+  take(id: bigint, ns: string, { session, transaction }: Context): Cursor {
     const cursor = this.#cursors.get(id);
     if (!cursor) return fail(43, `cursor id ${id} not found`);
     if (cursor.ns !== ns) fail(13, `Requested getMore on namespace '${ns}', but cursor belongs to ${cursor.ns}`);
-    if (cursor.session !== session?.key)
-      fail(50738, `Cannot run getMore on cursor ${id}, which was created in another session`);
-    if (cursor.transaction !== session?.transaction?.number)
-      fail(50740, `Cannot run getMore on cursor ${id}, which was created in another transaction`);
+    const created = `Cannot run getMore on cursor ${id}, which was created in another`;
+    if (cursor.session !== session) fail(50738, `${created} session`);
+    if (cursor.transaction !== transaction) fail(50740, `${created} transaction`);
     if (cursor.busy) fail(237, `cursor id ${id} is already in use`);
     cursor.busy = true;
     return cursor;
   }
 
   release(cursor: Cursor): void {
-    cursor.busy = false;
-    cursor.lastUse = performance.now();
+    Object.assign(cursor, { busy: false, lastUse: performance.now() });
     if (cursor.source.done) this.kill(cursor.id);
   }
 
   kill(id: bigint, ns?: string): boolean {
     const cursor = this.#cursors.get(id);
-    if (!cursor || (ns !== undefined && cursor.ns !== ns)) return false;
+    if (!cursor || (ns ?? cursor.ns) !== cursor.ns) return false;
     cursor.source.close?.();
     return this.#cursors.delete(id);
   }

@@ -1,20 +1,18 @@
 import { Binary, Timestamp } from 'bson';
 import { adminCommands } from './admin-commands.ts';
 import { catalogCommands } from './catalog-commands.ts';
-import { checkDeep, toBytes } from './codec.ts';
+import { checkDeep } from './codec.ts';
+import { awaitConcern, checkConcerns } from './concerns.ts';
 import type { Connection } from './connection.ts';
 import { Arguments, type Commands, type Context, words } from './context.ts';
-import { CloseConnection, CommandError, codeName, fail, STATE_CHANGE_CODES } from './errors.ts';
-import type { Failure } from './fail-points.ts';
+import { CloseConnection, CommandError, codeName, fail, labelsFor, STATE_CHANGE_CODES } from './errors.ts';
 import { isHello } from './hello.ts';
 import { indexCommands } from './index-commands.ts';
-import { addLabels } from './labels.ts';
 import { readCommands } from './read-commands.ts';
 import type { Services } from './server.ts';
-import { endBroken, openSession, sessionCommands } from './session-commands.ts';
-import { asText, Doc, doc } from './value.ts';
+import { endBroken, openSession, sessionCommands } from './sessions.ts';
+import { asNumber, asText, Doc, doc, truthy } from './value.ts';
 import { writeCommands } from './write-commands.ts';
-import { awaitConcern, checkConcerns } from './write-concern.ts';
 
 /** Every command this server knows. What is not here is answered with error 59. */
 const commands: Commands = {
@@ -27,17 +25,14 @@ const commands: Commands = {
 };
 
 /** Fields that any command may carry. */
-const GENERIC = words(`$db $readPreference $clusterTime $audit $client $configServerState lsid txnNumber autocommit
-  startTransaction readConcern writeConcern maxTimeMS comment apiVersion apiStrict apiDeprecationErrors help
-  maxTimeMSOpOnly mayBypassWriteBlocking`);
+const GENERIC = words(`$db $readPreference $clusterTime lsid txnNumber autocommit startTransaction readConcern
+  writeConcern maxTimeMS comment apiVersion apiStrict apiDeprecationErrors`);
 
 const allowed = new Map(
-  Object.entries(commands).map(([name, { fields }]) => [name, new Set([name, ...words(fields), ...GENERIC])]),
-);
-
-const WITHOUT_PRIMARY = new Set(
-  words(`hello isMaster ismaster ping buildInfo replSetFreeze configureFailPoint endSessions serverStatus
-  killCursors replSetStepDown`),
+  Object.entries(commands).map(([name, { fields, refused = '' }]) => [
+    name,
+    { names: new Set([name, ...words(fields), ...words(refused), ...GENERIC]), refused: words(refused) },
+  ]),
 );
 
 /** Runs one command and makes its reply; undefined = a fail point wants the connection closed. */
@@ -45,24 +40,26 @@ export async function dispatch(services: Services, connection: Connection, body:
   const name = body.first?.name ?? '';
   const args = new Arguments(body, name);
   const db = asText(body.get('$db'));
-  const deadline = Number.POSITIVE_INFINITY;
-  const context: Context = { services, connection, args, name, db, session: undefined, deadline, position: 0 };
-  let failure: Failure | undefined;
+  const context: Context = { services, connection, args, name, db, deadline: Number.POSITIVE_INFINITY, position: 0 };
+  let failure: Doc | undefined;
   let reply: Doc;
   try {
     failure = await services.failPoints.command(context);
-    if (failure?.close) return undefined;
-    if (failure?.error) throw failure.error;
+    if (truthy(failure?.get('closeConnection'))) return undefined;
+    const code = asNumber(failure?.get('errorCode'));
+    if (code !== undefined) fail(code, "Failing command via 'failCommand' failpoint");
     reply = await run(context);
-    if (failure?.writeConcernError) reply.set('writeConcernError', failure.writeConcernError);
-    services.metrics.ended(name, true);
+    const concernError = failure?.get('writeConcernError');
+    if (concernError) reply.set('writeConcernError', concernError);
   } catch (error) {
     if (error instanceof CloseConnection) return undefined;
-    services.metrics.ended(name, false);
     endBroken(context);
     reply = errorReply(services, error);
   }
-  addLabels(reply, context, failure?.labels);
+  count(services, name, reply.has('code'));
+  // A fail point's labels replace the server's own.
+  const labels = failure?.get('errorLabels') ?? labelsFor(reply, context);
+  if (Array.isArray(labels) && labels.length) reply.set('errorLabels', labels);
   return finish(services, body, reply);
 }
 
@@ -72,40 +69,40 @@ async function run(context: Context): Promise<Doc> {
   if (!spec) return fail(59, `no such command: '${name}'`);
   if (!db) fail(40571, 'OP_MSG requests require a $db argument');
   if (spec.adminOnly && db !== 'admin') fail(13, `${name} may only be run against the admin database.`);
-  args.allow(allowed.get(name) as Set<string>);
+  const { names, refused } = allowed.get(name) as { names: Set<string>; refused: string[] };
+  args.allow(names, refused).refuseCollation();
   checkDeep(args.body);
   const version = args.get('apiVersion');
   if (version !== undefined && version !== '1') fail(322, 'API version must be "1"');
   if (version === undefined && (args.get('apiStrict') ?? args.get('apiDeprecationErrors')) !== undefined)
     fail(72, 'Provided apiStrict and/or apiDeprecationErrors without passing apiVersion');
   const maxTimeMs = args.count('maxTimeMS');
-  const deadline = maxTimeMs > 0 ? performance.now() + maxTimeMs : Number.POSITIVE_INFINITY;
-  const ready: Context = Object.assign(context, { session: openSession(context, spec), deadline });
-  checkConcerns(ready, spec);
-  if (!services.topology.primary && !WITHOUT_PRIMARY.has(name)) fail(spec.writes ? 10107 : 13435, 'not primary');
-  const reply = await spec.run(ready);
-  await awaitConcern(ready, spec, reply);
+  if (maxTimeMs > 0) context.deadline = performance.now() + maxTimeMs;
+  Object.assign(context, openSession(context, spec));
+  checkConcerns(context, spec);
+  if (!services.topology.primary && !spec.anywhere) fail(spec.writes ? 10107 : 13435, 'not primary');
+  const reply = await spec.run(context);
+  await awaitConcern(context, spec, reply);
   return reply;
 }
 
 function errorReply(services: Services, error: unknown): Doc {
-  const message = error instanceof Error ? error.message : String(error);
-  const known = error instanceof CommandError ? error : new CommandError(1, message);
-  if (known !== error) process.stderr.write(`${error instanceof Error ? error.stack : message}\n`);
-  const { code, extra, labels } = known;
-  return doc({
-    ok: 0,
-    errmsg: message,
-    code,
-    codeName: codeName(code),
-    ...extra,
-    topologyVersion: STATE_CHANGE_CODES.has(code) ? services.topology.version : undefined,
-    errorLabels: labels.length ? labels : undefined,
-  });
+  const known = error instanceof CommandError ? error : new CommandError(1, String(error));
+  if (known !== error) process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  const { code, extra, message: errmsg } = known;
+  const topologyVersion = STATE_CHANGE_CODES.has(code) ? services.topology.version : undefined;
+  return doc({ ok: 0, errmsg, code, codeName: codeName(code), ...extra, topologyVersion });
+}
+
+function count({ commandCounts }: Services, name: string, isFailed: boolean): void {
+  const { total, failed } = commandCounts.get(name) ?? { total: 0, failed: 0 };
+  // Names come from clients: a stream of nonsense must not grow the map.
+  if (total > 0 || commandCounts.size < 500)
+    commandCounts.set(name, { total: total + 1, failed: failed + Number(isFailed) });
 }
 
 /** A signature of zeros, as a server without authentication sends it. */
-const SIGNATURE = Doc.fromBytes(toBytes(doc({ hash: new Binary(Buffer.alloc(20)), keyId: 0n })));
+const SIGNATURE = doc({ hash: new Binary(Buffer.alloc(20)), keyId: 0n });
 
 function finish({ store }: Services, body: Doc, reply: Doc): Doc {
   // A client may carry a later time from elsewhere; ours must not fall behind it.

@@ -1,16 +1,9 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Context } from './context.ts';
-import { CommandError, fail } from './errors.ts';
+import { fail } from './errors.ts';
 import { asNumber, asText, Doc, truthy, type Value } from './value.ts';
 
 const KNOWN = ['failCommand', 'onPrimaryTransactionalWrite', 'failGetMoreAfterCursorCheckout'];
-
-/** What a fail point makes of a command. */
-export interface Failure {
-  readonly close: boolean;
-  readonly error: CommandError | undefined;
-  readonly writeConcernError: Doc | undefined;
-  readonly labels: string[] | undefined;
-}
 
 /** Faults that a client sets with configureFailPoint, as the drivers' tests and ours do. */
 export class FailPoints {
@@ -34,22 +27,13 @@ export class FailPoints {
     return point.data;
   }
 
-  /** What failCommand does to this command; blocking is done here. */
-  async command(context: Context): Promise<Failure | undefined> {
+  /** What failCommand has for this command; blocking is done here. */
+  async command(context: Context): Promise<Doc | undefined> {
     if (this.#points.size === 0 || context.name === 'configureFailPoint') return undefined;
     const data = this.fire('failCommand', candidate => concerns(candidate, context));
-    if (!data) return undefined;
-    const ms = truthy(data.get('blockConnection')) ? asNumber(data.get('blockTimeMS')) : undefined;
-    if (ms !== undefined) await new Promise(resolve => setTimeout(resolve, ms));
-    const labels = data.get('errorLabels');
-    const code = asNumber(data.get('errorCode'));
-    const concernError = data.get('writeConcernError');
-    return {
-      close: truthy(data.get('closeConnection')),
-      error: code === undefined ? undefined : new CommandError(code, "Failing command via 'failCommand' failpoint"),
-      writeConcernError: concernError instanceof Doc ? concernError : undefined,
-      labels: Array.isArray(labels) ? labels.map(String) : undefined,
-    };
+    const ms = truthy(data?.get('blockConnection')) ? asNumber(data?.get('blockTimeMS')) : undefined;
+    if (ms !== undefined) await setTimeout(ms);
+    return data;
   }
 }
 

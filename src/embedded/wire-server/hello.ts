@@ -1,13 +1,14 @@
+import { EventEmitter } from 'node:events';
 import type { Connection } from './connection.ts';
 import type { Context } from './context.ts';
 import { fail } from './errors.ts';
-import { Listeners } from './event-log.ts';
 import type { Services } from './server.ts';
 import { SESSION_MINUTES } from './sessions.ts';
 import { clock } from './store.ts';
 import { asNumber, asText, Doc, doc, Oid, truthy } from './value.ts';
 import { equal } from './value-order.ts';
 import { encodeReply, MAX_MESSAGE_BYTES, type Request } from './wire.ts';
+import { newOid } from './writes.ts';
 
 export const SET_NAME = 'rs0';
 const WIRE_VERSION = 21;
@@ -16,16 +17,15 @@ const WIRE_VERSION = 21;
 export class Topology {
   readonly address: string;
   /** New at every start: the clients must not take an old answer for a newer one. */
-  readonly #processId: Oid;
+  readonly #processId = newOid();
   /** Must grow from start to start, or clients take the restarted server for a stale primary. */
   readonly electionId: Oid;
   primary = true;
   #counter = 0n;
-  readonly listeners = new Listeners();
+  readonly news = new EventEmitter().setMaxListeners(0);
 
-  constructor(address: string, processId: Oid) {
+  constructor(address: string) {
     this.address = address;
-    this.#processId = processId;
     const seconds = Math.floor(Date.now() / 1000);
     const hex = `7fffffff${seconds.toString(16).padStart(16, '0')}`;
     this.electionId = new Oid(Buffer.from(hex, 'hex').toString('latin1'));
@@ -38,7 +38,7 @@ export class Topology {
   change(primary: boolean): void {
     this.primary = primary;
     this.#counter++;
-    this.listeners.call();
+    this.news.emit('change');
   }
 }
 
@@ -76,20 +76,15 @@ export async function runHello({ services, connection, args, name }: Context): P
   const client = args.optionalDoc('client')?.get('application');
   if (client instanceof Doc) connection.appName = asText(client.get('name'));
   const known = args.optionalDoc('topologyVersion');
-  if (known) {
-    const maxAwait = args.optionalNumber('maxAwaitTimeMS');
-    if (maxAwait === undefined) return fail(51760, 'topologyVersion must be sent with maxAwaitTimeMS');
-    await changeSince(services, connection, known, maxAwait);
-  }
+  const maxAwait = args.optionalNumber('maxAwaitTimeMS');
+  if (known && maxAwait === undefined) return fail(51760, 'topologyVersion must be sent with maxAwaitTimeMS');
+  const { topology } = services;
+  if (known && maxAwait && equal(known, topology.version)) await connection.until(maxAwait, topology.news);
   return helloReply(services, connection.id, name !== 'hello');
 }
 
-async function changeSince({ topology }: Services, connection: Connection, known: Doc, ms: number): Promise<void> {
-  if (equal(known, topology.version)) await connection.until(ms, finish => topology.listeners.add(finish));
-}
-
 export const isHello = (body: Doc): boolean =>
-  ['hello', 'ismaster', 'isMaster'].includes(body.first?.name ?? '') && truthy(body.first?.value);
+  ['hello', 'ismaster'].includes(body.first?.name ?? '') && truthy(body.first?.value);
 
 /** The exhaust stream of a monitor: reply after reply, each answering the one before, until the socket closes. */
 export async function streamHello(
@@ -99,9 +94,8 @@ export async function streamHello(
   firstId: number,
 ): Promise<void> {
   const maxAwait = asNumber(request.body.get('maxAwaitTimeMS')) ?? 10_000;
-  let id = firstId;
-  for (;;) {
-    await changeSince(services, connection, services.topology.version, maxAwait);
+  for (let id = firstId; ; ) {
+    await connection.until(maxAwait, services.topology.news);
     if (connection.closed) return;
     const reply = helloReply(services, connection.id, request.body.first?.name !== 'hello').set('ok', 1);
     const next = encodeReply({ id, legacy: false }, reply, true);

@@ -1,10 +1,10 @@
-import { checkNamespace, listReply, required } from './catalog-commands.ts';
-import { type Collection, findIndex, type Index } from './collection.ts';
+import { listReply, required } from './catalog-commands.ts';
+import { type Collection, findIndex, Index } from './collection.ts';
 import { type Commands, type Context, collectionOf, words } from './context.ts';
 import { fail } from './errors.ts';
 import { asNumber, Doc, doc, show, truthy, type Value } from './value.ts';
 import { equal } from './value-order.ts';
-import { writing } from './write-commands.ts';
+import { targetCollection, writing } from './write-commands.ts';
 
 const SPEC_FIELDS = new Set(
   words('key name unique sparse partialFilterExpression expireAfterSeconds background v hidden collation ns'),
@@ -88,37 +88,39 @@ function exists(collection: Collection, spec: Doc): boolean {
 }
 
 async function createIndexes(context: Context): Promise<Doc> {
-  const { args, db, services } = context;
+  const { args, services, deadline } = context;
   const { store } = services;
-  const name = args.collection();
-  checkNamespace(db, name);
   const specs = args.docs('indexes').map(normalize);
   if (specs.length === 0) return fail(2, 'Must specify at least one index to create');
   return writing(context, async batch => {
-    const known = collectionOf(context);
-    const collection = known ?? store.make(batch, db, name);
-    const before = collection.indexes.size;
+    const isNew = !collectionOf(context);
+    const collection = targetCollection(context, batch);
+    const { ns, indexes } = collection;
+    const before = indexes.size;
     // What an open transaction has written is in no index yet, so a unique one could not see it.
     for (const transaction of store.openTransactions)
-      if (transaction.own.has(collection)) await store.waitFor(batch, transaction, context.deadline);
+      if (transaction.own.has(collection)) await store.waitFor(batch, transaction, deadline);
     for (const spec of specs) {
       if (exists(collection, spec)) continue;
-      if (collection.indexes.size >= MOST_INDEXES) fail(67, `add index fails, too many indexes for ${collection.ns}`);
-      await store.addIndex(batch, collection, spec);
+      if (indexes.size >= MOST_INDEXES) fail(67, `add index fails, too many indexes for ${ns}`);
+      // No other writer has its turn meanwhile; readers see the index when it is complete.
+      const index = new Index(spec);
+      await collection.build([index]);
+      store.change(batch, 'index', ns, spec, index);
     }
-    const after = collection.indexes.size;
     return doc({
       numIndexesBefore: before,
-      numIndexesAfter: after,
-      createdCollectionAutomatically: !known,
-      note: before === after ? 'all indexes already exist' : undefined,
+      numIndexesAfter: indexes.size,
+      createdCollectionAutomatically: isNew,
+      note: before === indexes.size ? 'all indexes already exist' : undefined,
     });
   });
 }
 
-async function listIndexes(context: Context): Promise<Doc> {
-  const specs = Array.from(required(context).indexes.values(), index => index.spec);
-  return listReply(context, `${context.db}.${context.args.collection()}`, specs);
+function listIndexes(context: Context): Promise<Doc> {
+  const { ns, indexes } = required(context);
+  const specs = Array.from(indexes.values(), index => index.spec);
+  return listReply(context, ns, specs);
 }
 
 const dropIndexes = (context: Context): Promise<Doc> =>
@@ -126,24 +128,20 @@ const dropIndexes = (context: Context): Promise<Doc> =>
     const { args, services } = context;
     const collection = required(context);
     const nIndexesWas = collection.indexes.size;
-    const wanted = args.get('index') ?? args.missing('index');
-    for (const index of chosen(collection, wanted)) services.store.dropIndex(batch, collection, index.name);
+    for (const { name } of chosen(collection, args.get('index') ?? args.missing('index')))
+      services.store.change(batch, 'unindex', collection.ns, doc({ name }));
     return doc({ nIndexesWas });
   });
 
 function chosen(collection: Collection, wanted: Value): Index[] {
   if (wanted === '*') return [...collection.indexes.values()].filter(index => index.name !== '_id_');
-  if (Array.isArray(wanted)) return wanted.flatMap(name => chosen(collection, name));
   const found = findIndex(collection, wanted);
   if (!found) return fail(27, `index not found with name or key [${show(wanted)}]`);
   return found.name === '_id_' ? fail(72, 'cannot drop _id index') : [found];
 }
 
-const drop = { fields: 'index', writes: true, run: dropIndexes };
-
 export const indexCommands: Commands = {
   createIndexes: { fields: 'indexes commitQuorum ignoreUnknownIndexOptions', writes: true, run: createIndexes },
   listIndexes: { fields: 'cursor includeBuildUUIDs includeIndexBuildInfo', run: listIndexes },
-  dropIndexes: drop,
-  deleteIndexes: drop,
+  dropIndexes: { fields: 'index', writes: true, run: dropIndexes },
 };

@@ -4,16 +4,14 @@ import type { Commands, Context } from './context.ts';
 import { cursorReply, sourceOf } from './cursors.ts';
 import { CommandError, fail } from './errors.ts';
 import { explain } from './explain.ts';
-import { labelStreamError } from './labels.ts';
 import { valuesAt } from './paths.ts';
 import { compileProjection } from './project.ts';
 import { asNumber, type Doc, doc, type Value } from './value.ts';
 import { keyOf } from './value-order.ts';
 
 async function find(context: Context): Promise<Doc> {
-  const { args, db, services } = context;
+  const { args, db } = context;
   const source = sourceOf(findQuery(context), compileProjection(args.doc('projection'), args.variables));
-  services.metrics.count('query', 1);
   return cursorReply(context, `${db}.${args.collection()}`, source);
 }
 
@@ -22,9 +20,9 @@ async function getMore(context: Context): Promise<Doc> {
   const id = args.get('getMore');
   if (typeof id !== 'bigint') return fail(14, "BSON field 'getMore.getMore' is the wrong type, expected type 'long'");
   const ns = `${db}.${args.string('collection')}`;
-  services.metrics.count('getmore', 1);
   const cursor = services.cursors.take(id, ns, context);
   const { source } = cursor;
+  context.streams = source.waits;
   try {
     const code = asNumber(services.failPoints.fire('failGetMoreAfterCursorCheckout')?.get('errorCode'));
     if (code !== undefined)
@@ -33,9 +31,6 @@ async function getMore(context: Context): Promise<Doc> {
       fail(2, 'cannot set maxTimeMS on getMore command for a non-awaitData cursor');
     const nextBatch = await source.next(args.count('batchSize'), context, args.count('maxTimeMS', 1000));
     return doc({ cursor: { nextBatch, postBatchResumeToken: source.resumeToken, id: source.done ? 0n : id, ns } });
-  } catch (error) {
-    if (source.waits) labelStreamError(error);
-    throw error;
   } finally {
     services.cursors.release(cursor);
   }
@@ -73,7 +68,8 @@ async function distinct(context: Context): Promise<Doc> {
 export const readCommands: Commands = {
   find: {
     fields: `filter projection sort skip limit batchSize singleBatch hint let collation noCursorTimeout allowDiskUse
-      allowPartialResults tailable awaitData returnKey showRecordId min max oplogReplay`,
+      allowPartialResults min max`,
+    refused: 'tailable awaitData returnKey showRecordId oplogReplay',
     inTransaction: true,
     run: find,
   },

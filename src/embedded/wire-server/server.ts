@@ -1,14 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
+import { promisify } from 'node:util';
 import { Connection } from './connection.ts';
 import { Cursors } from './cursors.ts';
 import { FailPoints } from './fail-points.ts';
 import { lockFolder } from './folder-lock.ts';
 import { SET_NAME, Topology } from './hello.ts';
-import { Metrics } from './metrics.ts';
 import { Store } from './store.ts';
 import { startTtl } from './ttl.ts';
-import { newOid } from './writes.ts';
 
 /** What the commands work with. */
 export interface Services {
@@ -16,10 +15,9 @@ export interface Services {
   readonly cursors: Cursors;
   readonly failPoints: FailPoints;
   readonly topology: Topology;
-  readonly metrics: Metrics;
-  connectionCount(): number;
-  stepDown(seconds: number): void;
-  stepUp(): void;
+  readonly connections: Set<Connection>;
+  /** How often each command ran: a test or a benchmark can see from it what something costs. */
+  readonly commandCounts: Map<string, { total: number; failed: number }>;
 }
 
 export interface WireServerOptions {
@@ -43,14 +41,11 @@ export interface WireServer {
 
 /** Recovers the data and listens. Throws if another live server uses the folder. */
 export async function startWireServer(options: WireServerOptions): Promise<WireServer> {
-  mkdirSync(options.dataDir, { recursive: true });
-  const unlock = lockFolder(options.dataDir);
+  const { dataDir, holdW1Ms = 0, compactBytes = 64 * 1024 * 1024 } = options;
+  mkdirSync(dataDir, { recursive: true });
+  const unlock = lockFolder(dataDir);
   try {
-    const store = new Store(
-      options.dataDir,
-      Math.min(options.holdW1Ms ?? 0, 100),
-      options.compactBytes ?? 64 * 1024 * 1024,
-    );
+    const store = await Store.open(dataDir, Math.min(holdW1Ms, 100), compactBytes);
     return await listen(options, store, unlock);
   } catch (error) {
     unlock();
@@ -59,66 +54,43 @@ export async function startWireServer(options: WireServerOptions): Promise<WireS
 }
 
 async function listen(options: WireServerOptions, store: Store, unlock: () => void): Promise<WireServer> {
-  const connections = new Set<Connection>();
-  let services: Services | undefined;
-  let connectionIds = 0;
-  const server = createServer(socket => {
-    if (!services) return socket.destroy();
-    const connection = new Connection(socket, services, ++connectionIds);
-    connections.add(connection);
-    connection.onClose.add(() => connections.delete(connection));
-    return undefined;
-  });
+  const server = createServer();
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port, options.host, resolve);
+    server.once('error', reject).listen(options.port, options.host, resolve);
   });
   const { port } = server.address() as AddressInfo;
   const address = options.advertise ?? `${options.host === '0.0.0.0' ? '127.0.0.1' : options.host}:${port}`;
-  services = createServices(store, address, connections);
-  const stopTtl = startTtl(services);
-  let stopping: Promise<void> | undefined;
-  const stop = () => (stopping ??= shutDown(server, services as Services, connections, stopTtl, unlock));
-  return { port, uri: `mongodb://${address}/?replicaSet=${SET_NAME}`, stop };
-}
-
-function createServices(store: Store, address: string, connections: Set<Connection>): Services {
-  const topology = new Topology(address, newOid());
-  let timer: NodeJS.Timeout | undefined;
-  const stepUp = () => {
-    clearTimeout(timer);
-    topology.change(true);
-  };
-  return {
+  const connections = new Set<Connection>();
+  const services: Services = {
     store,
     cursors: new Cursors(),
     failPoints: new FailPoints(),
-    topology,
-    metrics: new Metrics(),
-    connectionCount: () => connections.size,
-    stepUp,
-    stepDown(seconds) {
-      topology.change(false);
-      for (const transaction of store.openTransactions) store.endTransaction(transaction);
-      timer = setTimeout(stepUp, seconds * 1000).unref();
-    },
+    topology: new Topology(address),
+    connections,
+    commandCounts: new Map(),
   };
+  let connectionIds = 0;
+  server.on('connection', socket => {
+    const connection = new Connection(socket, services, ++connectionIds);
+    connections.add(connection);
+    socket.once('close', () => connections.delete(connection));
+  });
+  const ttl = startTtl(services);
+  let stopping: Promise<void> | undefined;
+  const stop = () => {
+    stopping ??= shutDown(server, services, ttl).finally(unlock);
+    return stopping;
+  };
+  return { port, uri: `mongodb://${address}/?replicaSet=${SET_NAME}`, stop };
 }
 
-async function shutDown(
-  server: Server,
-  services: Services,
-  connections: Set<Connection>,
-  stopTtl: () => void,
-  unlock: () => void,
-): Promise<void> {
-  stopTtl();
-  const closed = new Promise<void>(resolve => server.close(() => resolve()));
+async function shutDown(server: Server, services: Services, ttl: NodeJS.Timeout): Promise<void> {
+  clearInterval(ttl);
+  const closed = promisify(server.close.bind(server))();
   services.cursors.close();
   // Whoever writes right now finishes first; its client sees the connection close, as at any stop.
   await services.store.enter();
-  for (const connection of connections) connection.socket.destroy();
+  for (const { socket } of services.connections) socket.destroy();
   await services.store.close();
   await closed;
-  unlock();
 }

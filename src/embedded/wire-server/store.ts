@@ -1,123 +1,182 @@
-import { Timestamp } from 'bson';
-import { Collection, docOf, Index } from './collection.ts';
+import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { type Binary, Timestamp } from 'bson';
+import { Collection, docOf, Index, newRecord, type Rec } from './collection.ts';
 import { fail } from './errors.ts';
-import { EventLog } from './event-log.ts';
+import { type Event, EventLog, type Moment } from './event-log.ts';
 import { Journal } from './journal.ts';
 import { Sessions } from './sessions.ts';
-import { DataFolder } from './snapshot.ts';
-import type { OwnWrite, Transaction } from './transaction.ts';
-import { Doc, doc, type Value } from './value.ts';
-import { WriteBatch } from './write-batch.ts';
+import type { Transaction } from './transaction.ts';
+import { Doc, doc, type Field, type Value } from './value.ts';
+import { keyOf } from './value-order.ts';
 
 /** The one clock: $currentDate, localTime and TTL read it, so that a test can move it. */
 export const clock = { now: (): Date => new Date() };
 
-/** What a frame says of the session that wrote it, so that a repeated command finds its reply even after a crash. */
-export interface FrameSession {
-  readonly key: string;
-  readonly lsid: Value;
-  readonly number: bigint;
-  readonly reply: Doc;
-  readonly transaction: boolean;
-}
+/**
+ * What a command has changed in memory, to be journaled in one frame. Nothing may be awaited between the two, or a later
+ * command's frame could reach the journal first.
+ */
+export type Batch = { readonly entry: Doc; readonly event: Event | undefined }[];
 
+type WriteKind = 'insert' | 'update' | 'replace' | 'delete';
+type CatalogKind = 'create' | 'drop' | 'dropDatabase' | 'rename' | 'index' | 'unindex' | 'options';
+
+const DOCUMENTS_A_FRAME = 500;
+const LONGEST_WAIT_MS = 2 ** 31 - 1;
+
+/** All data. What is in memory is what the journal says, plus what is on its way there. */
 export class Store {
   readonly collections = new Map<string, Collection>();
   readonly events = new EventLog();
   readonly sessions = new Sessions();
   readonly openTransactions = new Set<Transaction>();
+  readonly journal: Journal;
   clusterTime = new Timestamp({ t: Math.floor(Date.now() / 1000), i: 1 });
   /** Plain writers that wait for a transaction to end. */
   waiting = 0;
-  /** Where the last frame ends. */
-  position = 0;
-  readonly journal: Journal;
-  readonly #folder: DataFolder;
+  readonly #compactBytes: number;
+  #compacting: Promise<void> | undefined;
   #busy = false;
   readonly #queue: (() => void)[] = [];
+  /** While the journal is read: true until it is built up again, 'snapshot' within what a compaction has written. */
+  #recovering: boolean | 'snapshot' = true;
 
-  constructor(dataDir: string, holdMs: number, compactBytes: number) {
-    this.#folder = new DataFolder(dataDir, compactBytes);
-    const end = this.#folder.recover(this);
-    for (const collection of this.collections.values()) collection.buildAll();
+  private constructor(folder: string, holdMs: number, compactBytes: number) {
+    this.#compactBytes = compactBytes;
+    const file = path.join(folder, 'journal.log');
+    const replay = (payload: Buffer) => this.#replay(payload);
+    this.journal = new Journal(file, holdMs, replay, position => this.events.reveal(position));
+    // Any other tail may be torn; this part was durable before it took its name.
+    if (this.#recovering === 'snapshot') throw new Error(`${file} is damaged at byte ${this.journal.position}`);
+    this.#recovering = false;
     // All that was read is on the disk.
     this.events.shown = this.events.next - 1;
-    const file = this.#folder.path('journal', this.#folder.generation);
-    this.journal = new Journal(file, end, holdMs, position => this.events.reveal(position));
-    this.position = end;
   }
 
-  // --- catalog ---
+  /** Recovers what the folder holds. A journal shorter than `compactBytes` is not worth being compacted. */
+  static async open(folder: string, holdMs: number, compactBytes: number): Promise<Store> {
+    const store = new Store(folder, holdMs, compactBytes);
+    for (const collection of store.collections.values()) await collection.build([...collection.indexes.values()]);
+    return store;
+  }
 
   find(ns: string): Collection | undefined {
     return this.collections.get(ns);
   }
 
-  /** The collection, made if it is not there yet. One that a transaction makes stays hidden until the commit. */
-  make(batch: WriteBatch, db: string, name: string, options: Doc = new Doc(), maker?: Transaction): Collection {
-    const known = this.collections.get(`${db}.${name}`);
-    if (known && (!known.maker || maker)) return known;
-    const collection = known ?? new Collection(db, name, options);
-    collection.maker = maker;
-    this.collections.set(collection.ns, collection);
-    maker?.made.add(collection);
-    if (maker) return collection;
-    batch.note({ entry: doc({ o: 'create', n: collection.ns, d: options, u: collection.uuid.toString('hex') }) });
-    return collection;
+  // --- changes: the same live and in recovery ---
+
+  /** Changes the catalog. `ready` is what the change brings, if it is there already: a collection, or an index with its keys. */
+  change(batch: Batch, kind: CatalogKind, ns: string, body: Doc, ready?: Collection | Index): void {
+    batch.push({ entry: doc({ o: kind, n: ns, d: body }), event: this.#apply(kind, ns, body, ready) });
   }
 
-  drop(batch: WriteBatch, collection: Collection): void {
-    this.collections.delete(collection.ns);
-    const { db, name } = collection;
-    batch.note({ entry: doc({ o: 'drop', n: collection.ns }), event: { kind: 'drop', db, collection: name } });
+  #apply(kind: CatalogKind, ns: string, body: Doc, ready?: Collection | Index): Event | undefined {
+    const { collections } = this;
+    const collection = collections.get(ns);
+    const text = (name: string) => body.get(name) as string;
+    if (kind === 'create') {
+      const made = ready ?? new Collection(ns, body.get('options') as Doc, body.get('uuid') as Binary);
+      collections.set(ns, made as Collection);
+      for (const index of (made as Collection).indexes.values()) index.built = !this.#recovering;
+    } else if (kind === 'index') {
+      const index = (ready as Index | undefined) ?? new Index(body);
+      index.built = !this.#recovering;
+      collection?.indexes.set(index.name, index);
+    } else if (kind === 'unindex') collection?.indexes.delete(text('name'));
+    else if (kind === 'options') collection?.setOptions(body);
+    else {
+      collections.delete(ns);
+      if (kind !== 'rename' || !collection) return { kind: kind as 'drop', ns };
+      collection.moveTo(text('to'));
+      collections.set(collection.ns, collection);
+      return { kind, ns, to: collection.ns };
+    }
+    return undefined;
   }
 
-  rename(batch: WriteBatch, source: Collection, to: string): void {
-    const { db, name } = source;
-    this.collections.delete(source.ns);
-    this.collections.set(to, source.renamed(to));
-    batch.note({
-      entry: doc({ o: 'rename', n: source.ns, d: doc({ to }) }),
-      event: { kind: 'rename', db, collection: name, to },
-    });
+  /** Puts `after` in the place of `before`, which is what `known` holds; either may be missing. */
+  write(
+    batch: Batch,
+    collection: Collection,
+    known: Rec | undefined,
+    before: Doc | undefined,
+    after: Doc | undefined,
+    touched?: ReadonlySet<string>,
+  ): void {
+    const id = (after ?? (before as Doc)).get('_id') as Value;
+    const kind = !before ? 'insert' : !after ? 'delete' : touched ? 'update' : 'replace';
+    const event = this.#put(kind, collection, known ?? newRecord(keyOf(id), ''), id, before, after, touched);
+    const body = after ? Doc.fromBytes(event.after as string) : doc({ _id: id });
+    batch.push({ entry: doc({ o: kind, n: collection.ns, d: body }), event });
   }
 
-  /** Builds in slices while no other writer has its turn; readers see the index when it is complete. */
-  async addIndex(batch: WriteBatch, collection: Collection, spec: Doc): Promise<void> {
-    const index = new Index(spec);
-    await collection.build(index);
-    collection.indexes.set(index.name, index);
-    batch.note({ entry: doc({ o: 'index', n: collection.ns, d: spec }) });
+  #put(
+    kind: WriteKind,
+    collection: Collection,
+    rec: Rec,
+    id: Value,
+    before: Doc | undefined,
+    after: Doc | undefined,
+    touched?: ReadonlySet<string>,
+  ): Event {
+    const old = before && rec.bytes;
+    for (const transaction of this.openTransactions) transaction.remember(collection, rec.idKey, old ?? null);
+    collection.put(rec, before, after, touched);
+    return { kind, ns: collection.ns, id, before: old, after: after && rec.bytes };
   }
 
-  dropIndex(batch: WriteBatch, collection: Collection, name: string): void {
-    collection.indexes.delete(name);
-    batch.note({ entry: doc({ o: 'unindex', n: collection.ns, d: doc({ name }) }) });
+  /** Does one frame again. Indexes are left for the end. */
+  #replay(payload: Buffer): void {
+    const frame = Doc.read(payload);
+    const time = frame.get('t') as Timestamp;
+    const part = frame.get('snapshot');
+    this.clusterTime = time;
+    this.events.next = Number(frame.get('e'));
+    const events = (frame.get('ops') as Doc[]).map(op => this.#replayEntry(op));
+    const session = frame.find('s');
+    // A copy: the frame's buffer is a large one.
+    const record = session && Doc.fromBytes(bytesOf(session));
+    // What a snapshot holds has happened long ago: a stream cannot be resumed before it.
+    if (part !== undefined) this.events.oldest = this.events.next;
+    this.#recovering = part !== 'part' || 'snapshot';
+    this.#tell(part === undefined ? events : [], { position: 0, time, wallTime: frame.get('w') as Date }, record);
   }
 
-  setOptions(batch: WriteBatch, collection: Collection, options: Doc): void {
-    collection.setOptions(options);
-    batch.note({ entry: doc({ o: 'options', n: collection.ns, d: options }) });
+  #replayEntry(op: Doc): Event | undefined {
+    const kind = op.get('o') as WriteKind | CatalogKind;
+    const ns = op.get('n') as string;
+    const body = op.find('d') as Field;
+    if (kind !== 'insert' && kind !== 'update' && kind !== 'replace' && kind !== 'delete')
+      return this.#apply(kind, ns, Doc.fromBytes(bytesOf(body)));
+    const collection = this.collections.get(ns) as Collection;
+    const id = (body.value as Doc).first?.value as Value;
+    const idKey = keyOf(id);
+    const rec = collection.records.get(idKey);
+    const after = kind === 'delete' ? undefined : Doc.fromBytes(bytesOf(body));
+    return this.#put(kind, collection, rec ?? newRecord(idKey, ''), id, rec && docOf(rec), after);
+  }
+
+  /** A frame is in the journal, or was read there: change streams and repeated commands can know of it. */
+  #tell(events: (Event | undefined)[], at: Omit<Moment, 'transaction'>, record: Doc | undefined): void {
+    const [lsid, number] = record?.get('x') === true ? [record.get('l'), record.get('n')] : [];
+    const moment = { ...at, transaction: lsid && number ? { lsid, number } : undefined };
+    for (const event of events) if (event) this.events.add(event, moment);
+    if (record) this.sessions.remember(record);
   }
 
   // --- writing: one command at a time ---
 
   async enter(): Promise<void> {
-    if (!this.#busy) {
-      this.#busy = true;
-      return;
-    }
-    await new Promise<void>(resolve => this.#queue.push(resolve));
+    if (this.#busy) await new Promise<void>(resolve => this.#queue.push(resolve));
+    this.#busy = true;
   }
 
   leave(): void {
     const next = this.#queue.shift();
     if (next) next();
     else this.#busy = false;
-  }
-
-  newBatch(): WriteBatch {
-    return new WriteBatch(this.openTransactions);
   }
 
   tick(): Timestamp {
@@ -127,83 +186,126 @@ export class Store {
     return this.clusterTime;
   }
 
-  /** Journals what the batch has applied. Returns the position that a durable answer must wait for. */
-  frame(batch: WriteBatch, session?: FrameSession): number {
-    const { ops } = batch;
-    if (ops.length === 0 && !session) return this.position;
-    batch.ops = [];
-    const time = this.tick();
-    const wallTime = clock.now();
-    const record = session && doc({ l: session.lsid, n: session.number, r: session.reply, x: session.transaction });
-    const entries = ops.map(op => op.entry);
-    const frame = doc({ t: time, w: wallTime, e: BigInt(this.events.next), ops: entries, s: record });
-    this.position = this.journal.append(frame);
-    const transaction = session?.transaction ? { lsid: session.lsid, number: session.number } : undefined;
-    for (const { event } of ops)
-      if (event) this.events.add(event, { position: this.position, time, wallTime, transaction });
-    if (session && record) this.sessions.remember(session.key, record);
-    this.#folder.maybeCompact(this);
-    return this.position;
+  /**
+   * Journals what a batch has changed, with the record by which a repeated command is recognised. Returns the position
+   * that a durable answer must wait for.
+   */
+  frame(batch: Batch, record?: Doc): number {
+    if (batch.length === 0 && !record) return this.journal.position;
+    const ops = batch.splice(0);
+    const [time, wallTime] = [this.tick(), clock.now()];
+    const entries = ops.map(({ entry }) => entry);
+    const e = BigInt(this.events.next);
+    const position = this.journal.append(doc({ t: time, w: wallTime, e, ops: entries, s: record }));
+    this.#tell(
+      ops.map(({ event }) => event),
+      { position, time, wallTime },
+      record,
+    );
+    this.#maybeCompact();
+    return position;
+  }
+
+  #maybeCompact(): void {
+    const { size } = this.journal;
+    if (this.#compacting || size < this.#compactBytes) return;
+    let live = 0;
+    for (const { bytes } of this.collections.values()) live += bytes;
+    if (size < live * 2) return;
+    this.#compacting = this.journal.compact(this.#state()).finally(() => {
+      this.#compacting = undefined;
+    });
+  }
+
+  /** Frames that make the state of this moment. Documents are immutable strings: holding on to them is all it takes. */
+  #state(): Iterable<Doc> {
+    const frame = (ops: Doc[], s?: Doc, snapshot = 'part') =>
+      doc({ t: this.clusterTime, w: clock.now(), e: BigInt(next), ops, s, snapshot });
+    const { next } = this.events;
+    const contents = Array.from(this.collections.values(), ({ ns, options, uuid, indexes, records }) => ({
+      ns,
+      head: [
+        doc({ o: 'create', n: ns, d: { options, uuid } }),
+        ...Array.from(indexes.values(), ({ spec }) => doc({ o: 'index', n: ns, d: spec })),
+      ],
+      documents: Array.from(records.values(), rec => rec.bytes),
+    }));
+    const records = this.sessions.records();
+    return (function* () {
+      for (const { ns, head, documents } of contents) {
+        yield frame(head);
+        for (let at = 0; at < documents.length; at += DOCUMENTS_A_FRAME) {
+          const some = documents.slice(at, at + DOCUMENTS_A_FRAME);
+          yield frame(some.map(bytes => doc({ o: 'insert', n: ns, d: Doc.fromBytes(bytes) })));
+        }
+      }
+      for (const record of records) yield frame([], record);
+      yield frame([], undefined, 'end');
+    })();
   }
 
   /**
    * A plain writer met a transaction's lock: it journals what it did so far, lets others write, and goes on when the
    * transaction has ended. What it read before may have changed meanwhile.
    */
-  async waitFor(batch: WriteBatch, transaction: Transaction, deadline: number): Promise<void> {
+  async waitFor(batch: Batch, { done }: Transaction, deadline: number): Promise<void> {
     this.frame(batch);
     this.leave();
     this.waiting++;
-    const late = new AbortController();
-    const ms = Math.max(0, deadline - performance.now());
-    const timeout = Number.isFinite(ms) ? setTimeout(() => late.abort(), ms) : undefined;
-    await Promise.race([transaction.done, new Promise(resolve => late.signal.addEventListener('abort', resolve))]);
-    clearTimeout(timeout);
+    const ended = new AbortController();
+    const ms = Math.min(Math.max(0, deadline - performance.now()), LONGEST_WAIT_MS);
+    const late = await Promise.race([done, setTimeout(ms, true, { signal: ended.signal })]);
+    ended.abort();
     this.waiting--;
     await this.enter();
-    if (late.signal.aborted) fail(50, 'operation exceeded time limit');
+    if (late) fail(50, 'operation exceeded time limit');
   }
 
   // --- transactions ---
 
-  commit(transaction: Transaction, lsid: Value, key: string, reply: Doc): number {
-    const batch = this.newBatch();
-    this.openTransactions.delete(transaction);
-    for (const { db, name, options } of transaction.made) this.make(batch, db, name, options);
+  /** The open transaction that has written this document. */
+  lockOf(collection: Collection, idKey: string): Transaction | undefined {
+    for (const transaction of this.openTransactions)
+      if (transaction.own.get(collection)?.has(idKey)) return transaction;
+    return undefined;
+  }
+
+  commit(transaction: Transaction, record: Doc): number {
+    const batch: Batch = [];
+    const { made } = transaction;
+    for (const ns of made.keys()) if (this.collections.has(ns)) fail(112, `the collection ${ns} was made by another`);
+    for (const [ns, one] of made) this.change(batch, 'create', ns, doc({ options: one.options, uuid: one.uuid }), one);
+    this.#end(transaction, 'committed');
     for (const [collection, writes] of transaction.own) {
-      if (this.collections.get(collection.ns) !== collection) fail(112, `the collection ${collection.ns} was dropped`);
       // Deletes first: an insert of the same transaction may use a unique key that a delete frees.
       const ordered = [...writes.values()].sort((a, b) => Number(a.bytes !== null) - Number(b.bytes !== null));
-      for (const write of ordered) applyOwn(batch, collection, write);
+      for (const { rec, bytes, replaced } of ordered) {
+        const before = rec && docOf(rec);
+        const after = bytes === null ? undefined : Doc.fromBytes(bytes);
+        // Which fields several updates touched is not kept; naming all of them checks every index.
+        const fields = [...(before?.fields ?? []), ...(after?.fields ?? [])];
+        const touched = replaced ? undefined : new Set(fields.map(field => field.name));
+        if (before || after) this.write(batch, collection, rec, before, after, touched);
+      }
     }
-    transaction.release();
-    return this.frame(batch, { key, lsid, number: transaction.number, reply, transaction: true });
-  }
-
-  /** Ends a transaction from outside, as a drop or a step-down does. */
-  endTransaction(transaction: Transaction): void {
-    Object.assign(this.sessions.state(transaction.key), { transaction: undefined, ended: 'aborted' });
-    this.abort(transaction);
-  }
-
-  async close(): Promise<void> {
-    await this.#folder.close();
-    await this.journal.close();
+    return this.frame(batch, record);
   }
 
   abort(transaction: Transaction): void {
+    if (transaction.state === 'open') this.#end(transaction, 'aborted');
+  }
+
+  /** Locks and keys are free again; the waiting writers go on. */
+  #end(transaction: Transaction, state: 'committed' | 'aborted'): void {
+    transaction.state = state;
     this.openTransactions.delete(transaction);
-    for (const { maker, ns } of transaction.made) if (maker === transaction) this.collections.delete(ns);
-    transaction.release();
+    transaction.finish();
+  }
+
+  async close(): Promise<void> {
+    await this.#compacting;
+    await this.journal.close();
   }
 }
 
-function applyOwn(batch: WriteBatch, collection: Collection, { rec, bytes, replaced }: OwnWrite): void {
-  const before = rec && docOf(rec);
-  const after = bytes === null ? undefined : Doc.fromBytes(bytes);
-  if (!before && !after) return;
-  // Which fields several updates touched is not kept; naming all of them checks every index.
-  const fields = [...(before?.fields ?? []), ...(after?.fields ?? [])];
-  const touched = replaced ? undefined : new Set(fields.map(field => field.name));
-  batch.write(collection, rec, before, after, bytes ?? '', touched);
-}
+const bytesOf = (field: Field): string => (field.buf as Buffer).toString('latin1', field.at, field.to);

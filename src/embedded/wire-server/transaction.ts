@@ -10,25 +10,25 @@ export interface OwnWrite {
   /** Its last write replaced the whole document: change streams tell it so. */
   readonly replaced: boolean;
   /** The unique keys of this version: nobody else may take them before the transaction has ended. */
-  readonly keys: readonly { readonly index: Index; readonly key: string }[];
+  readonly keys: readonly string[];
 }
 
 /** A multi-document transaction: it reads as of its first operation, and its writes stay its own until it commits. */
 export class Transaction {
-  readonly key: string;
   readonly number: bigint;
+  state: 'open' | 'committed' | 'aborted' = 'open';
   readonly own = new Map<Collection, Map<string, OwnWrite>>();
   /** What others replaced since this transaction began: the version it must go on seeing (null = was not there). */
   readonly before = new Map<Collection, Map<string, string | null>>();
-  /** Collections that come into being with its commit. */
-  readonly made = new Set<Collection>();
+  /** Collections that come into being with its commit, by namespace. */
+  readonly made = new Map<string, Collection>();
+  readonly #keys = new Map<string, string>();
   finish: () => void = () => undefined;
   readonly done = new Promise<void>(resolve => {
     this.finish = resolve;
   });
 
-  constructor(key: string, number: bigint) {
-    this.key = key;
+  constructor(number: bigint) {
     this.number = number;
   }
 
@@ -50,38 +50,24 @@ export class Transaction {
     if (!this.shadows(collection, idKey)) mapIn(this.before, collection).set(idKey, bytes);
   }
 
-  /** A key this transaction itself has freed or moved does not conflict with its own insert. */
-  hides(collection: Collection, rec: Rec, index: Index, key: string): boolean {
-    const write = this.own.get(collection)?.get(rec.idKey);
-    return write !== undefined && (write.bytes === null || index.reserved.get(key)?.idKey !== rec.idKey);
+  /** True if one of its documents other than `idKey` has this unique key. */
+  reserves(key: string, idKey: string | undefined): boolean {
+    return this.#keys.has(key) && this.#keys.get(key) !== idKey;
   }
 
   write(write: OwnWrite): void {
-    const { collection, idKey } = write;
-    const holder = collection.locks.get(idKey);
-    if (this.before.get(collection)?.has(idKey) || (holder && holder !== this)) throw writeConflict();
-    collection.locks.set(idKey, this);
+    const { collection, idKey, keys } = write;
+    if (this.before.get(collection)?.has(idKey)) throw writeConflict();
     const own = mapIn(this.own, collection);
     const known = own.get(idKey);
-    if (known) freeKeys(known);
+    for (const key of known?.keys ?? []) this.#keys.delete(key);
+    for (const key of keys) this.#keys.set(key, idKey);
     own.set(idKey, known ? { ...write, rec: known.rec } : write);
-    for (const { index, key } of write.keys) index.reserved.set(key, { transaction: this, idKey });
-  }
-
-  /** Gives locks and keys back; the waiting writers go on. */
-  release(): void {
-    for (const [collection, writes] of this.own)
-      for (const write of writes.values()) {
-        collection.locks.delete(write.idKey);
-        freeKeys(write);
-      }
-    this.finish();
   }
 }
 
-function freeKeys({ keys, idKey }: OwnWrite): void {
-  for (const { index, key } of keys) if (index.reserved.get(key)?.idKey === idKey) index.reserved.delete(key);
-}
+/** A unique key as transactions reserve it. */
+export const reservation = ({ ns }: Collection, { name }: Index, key: string): string => `${ns}\0${name}\0${key}`;
 
 export const writeConflict = () =>
   new CommandError(112, 'WriteConflict error: please retry your operation or multi-document transaction.');

@@ -1,6 +1,6 @@
 import { type Collection, docOf, type Index, type Rec } from './collection.ts';
 import type { Services } from './server.ts';
-import { clock } from './store.ts';
+import { type Batch, clock, type Store } from './store.ts';
 import { asNumber, ORDER } from './value.ts';
 import { keyOf } from './value-order.ts';
 
@@ -9,38 +9,35 @@ const INTERVAL_MS = 1000;
 /** So many documents at most in one turn as the only writer. */
 const MOST_AT_ONCE = 500;
 
-/** Removes documents whose TTL index says so. Returns how to stop. */
-export function startTtl(services: Services): () => void {
-  let running = false;
-  const timer = setInterval(() => {
-    if (running || !services.topology.primary) return;
-    running = true;
-    void removeExpired(services).finally(() => {
-      running = false;
+/** Removes documents whose TTL index says so. */
+export function startTtl({ store, topology }: Services): NodeJS.Timeout {
+  let isRunning = false;
+  const look = async () => {
+    if (isRunning || !topology.primary) return;
+    isRunning = true;
+    await removeExpired(store).finally(() => {
+      isRunning = false;
     });
-  }, INTERVAL_MS).unref();
-  return () => clearInterval(timer);
+  };
+  return setInterval(() => void look(), INTERVAL_MS).unref();
 }
 
-async function removeExpired({ store }: Services): Promise<void> {
-  for (const collection of store.collections.values()) {
+async function removeExpired(store: Store): Promise<void> {
+  for (const collection of store.collections.values())
     for (const index of collection.indexes.values()) {
-      if (expired(collection, index).length === 0) continue;
+      if (expired(store, collection, index).length === 0) continue;
       await store.enter();
-      const batch = store.newBatch();
-      try {
-        if (store.find(collection.ns) !== collection) continue;
-        for (const rec of expired(collection, index)) batch.write(collection, rec, docOf(rec), undefined, '');
-      } finally {
-        store.frame(batch);
-        store.leave();
-      }
+      const batch: Batch = [];
+      // It may have been dropped while this waited for its turn.
+      if (store.find(collection.ns) === collection)
+        for (const rec of expired(store, collection, index)) store.write(batch, collection, rec, docOf(rec), undefined);
+      store.frame(batch);
+      store.leave();
     }
-  }
 }
 
 /** Records with a date (the earliest, in an array) that is so long ago; not those a transaction holds. */
-function expired(collection: Collection, index: Index): Rec[] {
+function expired(store: Store, collection: Collection, index: Index): Rec[] {
   const seconds = asNumber(index.spec.get('expireAfterSeconds'));
   if (seconds === undefined) return [];
   const end = `${keyOf(new Date(clock.now().getTime() - seconds * 1000))}\xff`;
@@ -49,7 +46,7 @@ function expired(collection: Collection, index: Index): Rec[] {
   for (let more = cursor.seek(String.fromCharCode(ORDER.date)); more; more = cursor.next()) {
     if ((cursor.key as string) > end || found.size === MOST_AT_ONCE) break;
     const rec = cursor.item as Rec;
-    if (!collection.locks.has(rec.idKey)) found.add(rec);
+    if (!store.lockOf(collection, rec.idKey)) found.add(rec);
   }
   return [...found];
 }

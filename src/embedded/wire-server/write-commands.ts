@@ -1,57 +1,60 @@
-import { checkNamespace } from './catalog-commands.ts';
-import type { Collection } from './collection.ts';
+import { Collection } from './collection.ts';
 import { queryOf } from './command-query.ts';
 import { Arguments, type Commands, type Context, collectionOf, isRetryable, words } from './context.ts';
 import { CloseConnection, CommandError, codeName, fail } from './errors.ts';
 import { compileProjection } from './project.ts';
 import type { Query } from './query.ts';
+import { earlierReply } from './sessions.ts';
+import type { Batch } from './store.ts';
 import { compileUpdate, type Update } from './update.ts';
-import { asNumber, type Doc, doc, type Plain, truthy } from './value.ts';
-import type { WriteBatch } from './write-batch.ts';
+import { asNumber, Doc, doc, type Plain, truthy } from './value.ts';
 import { DocumentWriter } from './writes.ts';
 
 /**
  * Runs a writing command alone, journals what it did together with its reply, and remembers where its answer must
  * wait. A retried command gets the reply of the first time and does nothing.
  */
-export async function writing(context: Context, work: (batch: WriteBatch) => Promise<Doc>): Promise<Doc> {
-  const { store, failPoints } = context.services;
-  const { session } = context;
-  if (session?.transaction) return work(store.newBatch());
+export async function writing(context: Context, work: (batch: Batch) => Promise<Doc>): Promise<Doc> {
+  const { session, number, transaction, services } = context;
+  const { store, failPoints } = services;
+  const batch: Batch = [];
+  if (transaction) return work(batch);
   await store.enter();
-  const batch = store.newBatch();
   try {
-    if (session?.number === undefined) {
-      const reply = await work(batch);
-      context.position = store.frame(batch);
-      return reply;
-    }
-    const { key, lsid, number } = session;
-    const known = store.sessions.replyTo(key, number);
-    if (known) {
-      context.position = store.position;
-      return known.copy();
-    }
+    if (!session || number === undefined) return await work(batch);
+    const known = earlierReply(session, number);
+    if (known) return known;
     const failure = failPoints.fire('onPrimaryTransactionalWrite');
     const closes = failure !== undefined && truthy(failure.get('closeConnection') ?? true);
     const code = asNumber(failure?.get('failBeforeCommitExceptionCode'));
     if (code !== undefined) throw closes ? new CloseConnection() : new CommandError(code, 'failing by a fail point');
     const reply = await work(batch);
-    context.position = store.frame(batch, { key, lsid, number, reply: reply.copy(), transaction: false });
+    store.frame(batch, doc({ l: session.lsid, n: number, r: reply.copy(), x: false }));
     if (closes) throw new CloseConnection();
     return reply;
   } finally {
-    if (batch.ops.length) context.position = store.frame(batch);
+    context.position = store.frame(batch);
     store.leave();
   }
 }
 
-/** The collection to write to; made if need be. */
-function targetCollection(context: Context, batch: WriteBatch): Collection {
-  const { db, args, services, session } = context;
-  const name = args.collection();
-  if (!collectionOf(context)) checkNamespace(db, name);
-  return services.store.make(batch, db, name, undefined, session?.transaction);
+function checkNamespace(db: string, name: string): void {
+  if (/[/\\. "$\0]/.test(db) || db.length > 63 || /\$|^system\.|^\.|\.$/.test(name))
+    fail(73, `Invalid namespace specified '${db}.${name}'`);
+  if (db.length + name.length + 1 > 255) fail(73, `Fully qualified namespace is too long: ${db}.${name} Max: 255`);
+}
+
+/** The collection to write to; made if need be. What a transaction makes is there for it alone until the commit. */
+export function targetCollection(context: Context, batch: Batch, options = new Doc()): Collection {
+  const { db, args, services, transaction } = context;
+  const known = collectionOf(context);
+  if (known) return known;
+  const ns = `${db}.${args.collection()}`;
+  checkNamespace(db, args.collection());
+  const collection = new Collection(ns, options);
+  if (transaction) transaction.made.set(ns, collection);
+  else services.store.change(batch, 'create', ns, doc({ options, uuid: collection.uuid }), collection);
+  return collection;
 }
 
 let lastBreath = performance.now();
@@ -69,7 +72,7 @@ async function bulk<T>(
   counts: Record<string, Plain>,
   run: (statement: T, index: number) => Promise<void>,
 ): Promise<Doc> {
-  const { args, session, services } = context;
+  const { args, transaction, services } = context;
   const errors: Doc[] = [];
   const ordered = args.boolean('ordered', true);
   for (let index = 0; index < list.length; index++) {
@@ -80,11 +83,11 @@ async function bulk<T>(
       if (!(error instanceof CommandError) || error.code === 50 || error.code === 112) throw error;
       const { code, message: errmsg, extra } = error;
       errors.push(doc({ index, code, codeName: codeName(code), ...extra, errmsg }));
-      if (ordered || session?.transaction) break;
+      if (ordered || transaction) break;
     }
     if (index % 64 === 63) await breathe();
   }
-  if (errors.length && session?.transaction) services.store.endTransaction(session.transaction);
+  if (errors.length && transaction) services.store.abort(transaction);
   return doc({ ...counts, writeErrors: errors.length ? errors : undefined });
 }
 
@@ -98,9 +101,7 @@ function checkedBulk(context: Context, name: string): Doc[] {
 /** The statements of a bulk; a field or an option that none may have refuses the whole of it. */
 function statementsOf(context: Context, name: string, fields: ReadonlySet<string>): Arguments[] {
   return checkedBulk(context, name).map(body => {
-    const args = new Arguments(body, `${context.name}.${name}`).allow(fields);
-    args.refuseCollation();
-    return args;
+    return new Arguments(body, `${context.name}.${name}`).allow(fields).refuseCollation();
   });
 }
 
@@ -112,7 +113,7 @@ async function insert(context: Context): Promise<Doc> {
     return bulk(context, documents, counts, async document => {
       await writer.insert(document);
       counts.n++;
-    }).finally(() => context.services.metrics.count('insert', counts.n));
+    });
   });
 }
 
@@ -136,7 +137,7 @@ interface Outcome {
 }
 
 /** Updates or removes what a query finds; inserts if that is nothing and an upsert is wanted. */
-async function change(context: Context, batch: WriteBatch, { query, update, upsert }: Change): Promise<Outcome> {
+async function change(context: Context, batch: Batch, { query, update, upsert }: Change): Promise<Outcome> {
   const { store } = context.services;
   const outcome: Outcome = { n: 0, modified: 0 };
   for (;;) {
@@ -150,7 +151,7 @@ async function change(context: Context, batch: WriteBatch, { query, update, upse
       if (result) Object.assign(outcome, result, { n: outcome.n + 1 });
       outcome.modified += Number(result !== undefined && result.before !== result.after);
       // Not for a retryable write: its reply must be in the frame of what it did.
-      if (batch.ops.length >= MOST_OPS && !isRetryable(context)) store.frame(batch);
+      if (batch.length >= MOST_OPS && !isRetryable(context)) store.frame(batch);
       await breathe();
     }
     // What was found may be another's by now if this had to wait: then there may be a second one.
@@ -172,7 +173,6 @@ async function update(context: Context): Promise<Doc> {
     if (list.some(args => args.boolean('upsert'))) targetCollection(context, batch);
     const upserted: Doc[] = [];
     const counts = { n: 0, nModified: 0, upserted: undefined as Doc[] | undefined };
-    context.services.metrics.count('update', list.length);
     return bulk(context, list, counts, async (args, index) => {
       args.requiredDoc('q');
       const compiled = compileUpdate(args.get('u') ?? args.missing('u'), args.get('arrayFilters'));
@@ -194,7 +194,6 @@ async function remove(context: Context): Promise<Doc> {
     return fail(72, 'Cannot use (or request) retryable writes with limit=0');
   return writing(context, async batch => {
     const counts = { n: 0 };
-    context.services.metrics.count('delete', list.length);
     return bulk(context, list, counts, async args => {
       args.requiredDoc('q');
       const limit = args.optionalNumber('limit') ?? args.missing('limit');
@@ -208,7 +207,6 @@ async function remove(context: Context): Promise<Doc> {
 /** Finds one document in a given order and changes or removes it in the same breath. */
 async function findAndModify(context: Context): Promise<Doc> {
   const { args } = context;
-  args.refuseCollation();
   const [removes, upsert, wantsNew] = [args.boolean('remove'), args.boolean('upsert'), args.boolean('new')];
   const given = args.get('update');
   if (removes === (given !== undefined)) fail(9, 'Either an update or remove=true must be specified, and not both');
@@ -217,7 +215,6 @@ async function findAndModify(context: Context): Promise<Doc> {
   if (removes && upsert) fail(9, 'Cannot specify both upsert=true and remove=true ');
   const compiled = given === undefined ? undefined : compileUpdate(given, args.get('arrayFilters'));
   const project = compileProjection(args.doc('fields'), args.variables);
-  context.services.metrics.count(removes ? 'delete' : 'update', 1);
   return writing(context, async batch => {
     if (upsert) targetCollection(context, batch);
     const query = () => queryOf(context, { limit: 1 });
@@ -235,15 +232,13 @@ async function findAndModify(context: Context): Promise<Doc> {
 }
 
 const write = (run: Commands[string]['run'], fields: string) => ({ fields, writes: true, inTransaction: true, run });
-const modify = write(
-  findAndModify,
-  'query sort remove update new fields upsert bypassDocumentValidation arrayFilters hint let collation',
-);
 
 export const writeCommands: Commands = {
   insert: write(insert, 'documents ordered bypassDocumentValidation'),
   update: write(update, 'updates ordered bypassDocumentValidation let'),
   delete: write(remove, 'deletes ordered let'),
-  findAndModify: modify,
-  findandmodify: modify,
+  findAndModify: write(
+    findAndModify,
+    'query sort remove update new fields upsert bypassDocumentValidation arrayFilters hint let collation',
+  ),
 };

@@ -1,18 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { toBytes } from './codec.ts';
-import { type Collection, docOf, type Rec } from './collection.ts';
+import { type Collection, docOf, duplicateKey, type Rec } from './collection.ts';
 import type { Context } from './context.ts';
 import { CommandError, fail } from './errors.ts';
 import type { Node } from './match.ts';
 import { matched } from './paths.ts';
 import { type Match, Query } from './query.ts';
-import { clock } from './store.ts';
-import { type Transaction, writeConflict } from './transaction.ts';
+import { type Batch, clock } from './store.ts';
+import { reservation, type Transaction, writeConflict } from './transaction.ts';
 import type { Update } from './update.ts';
 import { upsertBase } from './update-paths.ts';
 import { Doc, Field, Oid, type Value } from './value.ts';
 import { keyOf } from './value-order.ts';
-import type { WriteBatch } from './write-batch.ts';
 
 const MAX_DOCUMENT = 16 * 1024 * 1024;
 
@@ -36,48 +35,82 @@ interface Written {
 /** The writes of one command to one collection, for everybody to see or within a transaction. */
 export class DocumentWriter {
   readonly #context: Context;
-  readonly #batch: WriteBatch;
+  readonly #batch: Batch;
   readonly #collection: Collection;
-  readonly #transaction: Transaction | undefined;
+  readonly #mine: Transaction | undefined;
 
-  constructor(context: Context, batch: WriteBatch, collection: Collection) {
+  constructor(context: Context, batch: Batch, collection: Collection) {
     this.#context = context;
     this.#batch = batch;
     this.#collection = collection;
-    this.#transaction = context.session?.transaction;
+    this.#mine = context.transaction;
   }
 
-  async #wait(holder: Transaction): Promise<void> {
-    if (this.#transaction) throw writeConflict();
-    await this.#context.services.store.waitFor(this.#batch, holder, this.#context.deadline);
+  /** Waits until nobody is in the way; within a transaction that is a conflict. */
+  async #waitWhile(blocker: () => Transaction | undefined): Promise<boolean> {
+    let waited = false;
+    for (let holder = blocker(); holder; holder = blocker()) {
+      if (this.#mine) throw writeConflict();
+      await this.#context.services.store.waitFor(this.#batch, holder, this.#context.deadline);
+      waited = true;
+    }
+    return waited;
+  }
+
+  /** The other transaction that has written this document. */
+  #lock(idKey: string): Transaction | undefined {
+    const holder = this.#context.services.store.lockOf(this.#collection, idKey);
+    return holder === this.#mine ? undefined : holder;
   }
 
   /** Encodes a document that is to be stored; refuses what must not be. */
-  #checked(document: Doc): string {
+  #encode(document: Doc): void {
     if (!this.#context.args.boolean('bypassDocumentValidation')) this.#collection.validate(document);
-    const bytes = toBytes(document);
-    if (bytes.length <= MAX_DOCUMENT) return bytes;
-    return fail(10334, `BSONObj size: ${bytes.length} is invalid. Size must be between 0 and ${MAX_DOCUMENT}`);
+    document.raw = toBytes(document);
+    const { length } = document.raw;
+    if (length > MAX_DOCUMENT)
+      fail(10334, `BSONObj size: ${length} is invalid. Size must be between 0 and ${MAX_DOCUMENT}`);
+  }
+
+  /** Who must end before the document can be written; throws 11000 for a unique key that is taken. */
+  #blocker(document: Doc, idKey: string, inserting: boolean, touched?: ReadonlySet<string>): Transaction | undefined {
+    const { openTransactions } = this.#context.services.store;
+    const [collection, mine] = [this.#collection, this.#mine];
+    const self = inserting ? undefined : idKey;
+    const lock = this.#lock(idKey);
+    if (lock) return lock;
+    for (const index of collection.indexes.values()) {
+      if (!index.unique || !index.touchedBy(touched)) continue;
+      for (const key of index.keysOf(document, '')) {
+        for (const transaction of openTransactions) {
+          if (!transaction.reserves(reservation(collection, index, key), self)) continue;
+          if (transaction !== mine) return transaction;
+          throw duplicateKey(collection, index, document);
+        }
+        const other = index.holderOf(key, self);
+        // What this transaction has made of the other document was looked at above.
+        if (!other || mine?.own.get(collection)?.has(other.idKey)) continue;
+        const holder = this.#lock(other.idKey);
+        if (holder) return holder;
+        throw duplicateKey(collection, index, document);
+      }
+    }
+    return undefined;
   }
 
   /** Puts `after` in the place of `before`: at once, or when the transaction commits. */
-  #put(
-    rec: Rec | undefined,
-    before: Doc | undefined,
-    after: Doc | undefined,
-    bytes: string,
-    touched?: ReadonlySet<string>,
-  ) {
-    const collection = this.#collection;
-    if (!this.#transaction) {
-      this.#batch.write(collection, rec, before, after, bytes, touched);
+  #put(rec: Rec | undefined, before: Doc | undefined, after: Doc | undefined, touched?: ReadonlySet<string>): void {
+    const [collection, { store }] = [this.#collection, this.#context.services];
+    if (!this.#mine) {
+      store.write(this.#batch, collection, rec, before, after, touched);
       return;
     }
-    const unique = after ? [...collection.indexes.values()].filter(index => index.unique) : [];
-    const keys = unique.flatMap(index => index.keysOf(after as Doc, '').map(key => ({ index, key })));
     const idKey = rec?.idKey ?? keyOf((after ?? (before as Doc)).get('_id') as Value);
-    const replaced = touched === undefined;
-    this.#transaction.write({ collection, idKey, rec, bytes: after ? bytes : null, replaced, keys });
+    const keys = [...collection.indexes.values()].flatMap(index =>
+      after && index.unique ? index.keysOf(after, '').map(key => reservation(collection, index, key)) : [],
+    );
+    const bytes = after ? toBytes(after) : null;
+    this.#mine.write({ collection, idKey, rec, bytes, replaced: touched === undefined, keys });
   }
 
   async insert(given: Doc): Promise<void> {
@@ -86,13 +119,11 @@ export class DocumentWriter {
     if (Array.isArray(id)) fail(53, "The '_id' value cannot be of type array");
     if (id instanceof Doc && id.fields.some(field => field.name.startsWith('$')))
       fail(52, "_id fields may not contain '$'-prefixed fields");
-    const bytes = this.#checked(document);
-    const collection = this.#collection;
+    this.#encode(document);
     const idKey = keyOf(id);
-    const conflict = () => collection.conflict(document, undefined, idKey, undefined, this.#transaction, true);
-    for (let holder = conflict(); holder; holder = conflict()) await this.#wait(holder);
+    await this.#waitWhile(() => this.#blocker(document, idKey, true));
     // Within a transaction the record may be one that the transaction itself has deleted.
-    this.#put(this.#transaction && collection.records.get(idKey), undefined, document, bytes);
+    this.#put(this.#mine && this.#collection.records.get(idKey), undefined, document);
   }
 
   /**
@@ -100,11 +131,10 @@ export class DocumentWriter {
    * transaction that holds the document, then looks again. undefined = it does not match any more.
    */
   async #current(match: Match, filter: Node): Promise<Match | undefined> {
-    if (this.#transaction) return match;
-    const { records, locks } = this.#collection;
-    const { idKey } = match.rec as Rec;
-    for (let holder = locks.get(idKey); holder; holder = locks.get(idKey)) await this.#wait(holder);
-    const rec = records.get(idKey);
+    const { idKey = '' } = match.rec ?? {};
+    await this.#waitWhile(() => this.#lock(idKey));
+    if (this.#mine) return match;
+    const rec = this.#collection.records.get(idKey);
     if (!rec || rec.bytes === match.bytes) return rec && match;
     const now = docOf(rec);
     return filter.test(now) ? { rec, bytes: rec.bytes, doc: now } : undefined;
@@ -120,15 +150,12 @@ export class DocumentWriter {
       if (update.positional) filter.test(before);
       const after = update.apply(before, { now: clock.now(), inserting: false, position: matched.index });
       if (after === before) return { before, after };
-      const bytes = this.#checked(after);
-      if (bytes === match.bytes) return { before, after: before };
+      this.#encode(after);
+      if (after.raw === match.bytes) return { before, after: before };
       const idKey = rec?.idKey ?? keyOf(after.get('_id') as Value);
-      const holder = this.#collection.conflict(after, rec, idKey, update.touches, this.#transaction, false);
-      if (holder) await this.#wait(holder);
-      else {
-        this.#put(rec, before, after, bytes, update.touches);
-        return { before, after };
-      }
+      if (await this.#waitWhile(() => this.#blocker(after, idKey, false, update.touches))) continue;
+      this.#put(rec, before, after, update.touches);
+      return { before, after };
     }
   }
 
@@ -136,7 +163,7 @@ export class DocumentWriter {
   async remove(found: Match, filter: Node): Promise<Written | undefined> {
     const match = await this.#current(found, filter);
     if (!match) return undefined;
-    this.#put(match.rec, match.doc, undefined, '');
+    this.#put(match.rec, match.doc, undefined);
     return { before: match.doc, after: undefined };
   }
 
@@ -152,7 +179,7 @@ export class DocumentWriter {
       await this.insert(document);
       return document;
     } catch (error) {
-      const there = error instanceof CommandError && error.code === 11000 && !this.#transaction;
+      const there = error instanceof CommandError && error.code === 11000 && !this.#mine;
       if (there && (await new Query(this.#collection, { filter, limit: 1 }).found()).matches.length) return undefined;
       throw error;
     }

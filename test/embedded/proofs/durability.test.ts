@@ -14,7 +14,7 @@ import type { Step } from './record-syncs.ts';
 import { type Document, WireClient } from './wire-client.ts';
 
 const { Long, UUID } = mongoose.mongo;
-const JOURNAL = 'journal-000001.log';
+const JOURNAL = 'journal.log';
 
 describe('an acknowledgement', () => {
   it('of a journaled write comes after the sync that covers it, one of w:1 may come before', async () => {

@@ -5,13 +5,13 @@ import { asNumber, asText, type Doc, doc, show, truthy } from './value.ts';
 const READ_LEVELS = ['local', 'majority', 'snapshot', 'available', 'linearizable'];
 
 /** Refuses read and write concerns where a real server does. */
-export function checkConcerns({ args, name, session }: Context, spec: CommandSpec): void {
+export function checkConcerns({ args, name, transaction }: Context, spec: CommandSpec): void {
   const read = args.optionalDoc('readConcern');
   const level = read?.get('level') ?? 'local';
   if (!READ_LEVELS.includes(asText(level)))
     fail(9, `Enumeration value ${show(level)} for field 'readConcern.level' is not a valid value.`);
   const write = args.optionalDoc('writeConcern');
-  if (session?.transaction && !/^(commit|abort)Transaction$/.test(name)) {
+  if (transaction && !/^(commit|abort)Transaction$/.test(name)) {
     if (write) fail(72, 'writeConcern is not allowed within a multi-statement transaction');
     if (read && args.get('startTransaction') === undefined)
       fail(72, 'Only the first command in a transaction may specify a readConcern');
@@ -30,14 +30,14 @@ export function checkConcerns({ args, name, session }: Context, spec: CommandSpe
  * until fdatasync has. A majority read waits for what it may have seen.
  */
 export async function awaitConcern(context: Context, spec: CommandSpec, reply: Doc): Promise<void> {
-  const { services, args, session, name, position } = context;
-  const { journal, position: everything } = services.store;
+  const { services, args, transaction, name, position } = context;
+  const { journal } = services.store;
   if (!spec.writes) {
     const level = args.optionalDoc('readConcern')?.get('level');
-    if (level === 'majority' || level === 'linearizable') await journal.durable(everything);
+    if (level === 'majority' || level === 'linearizable') await journal.durable(journal.position);
     return;
   }
-  if (session?.transaction && name !== 'commitTransaction') return;
+  if (transaction && name !== 'commitTransaction') return;
   const concern = args.doc('writeConcern');
   const w = concern.get('w') ?? 'majority';
   const nodes = asNumber(w);
@@ -46,7 +46,7 @@ export async function awaitConcern(context: Context, spec: CommandSpec, reply: D
   else await journal.durable(position);
   if (w === 'majority' || nodes === 1) return;
   const code = nodes === undefined ? 79 : 100;
-  const why = code === 79 ? `No write concern mode named ${show(w)} found` : 'Not enough data-bearing nodes';
-  const errInfo = { writeConcern: concern };
-  reply.set('writeConcernError', doc({ code, codeName: codeName(code), errmsg: why, errInfo }));
+  const errmsg = code === 79 ? `No write concern mode named ${show(w)} found` : 'Not enough data-bearing nodes';
+  const error = { code, codeName: codeName(code), errmsg, errInfo: { writeConcern: concern } };
+  reply.set('writeConcernError', doc(error));
 }
