@@ -110,6 +110,7 @@ function composeRun(base: Base, { config, logger, ledger, hooks }: WorkerOptions
       runs,
       recorder,
       events,
+      slots: config.worker.concurrency,
       markIsolated: run => markIsolated(context, run),
       now: () => context.clock.now(),
     }),

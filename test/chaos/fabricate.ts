@@ -82,7 +82,15 @@ export function soundEvidence(): Draft {
 
 function process(name: string, record: Partial<ProcessRecord>): ProcessRecord {
   const ended = { endedAt: 10_000, exit: { code: 0, signal: null }, endedBy: 'SIGTERM' } as const;
-  return { name, role: 'worker', startedAt: 0, ...ended, alarms: [], ...record };
+  return {
+    name,
+    role: 'worker',
+    pid: Number(name.replace('worker', '')),
+    startedAt: 0,
+    ...ended,
+    alarms: [],
+    ...record,
+  };
 }
 
 function addJob(
@@ -119,8 +127,9 @@ export function change(
   to: LedgerHistoryEntry['to'],
   runKey: string | null = null,
   reason: string | null = null,
+  at = 0,
 ): LedgerHistoryEntry {
-  return { via, from, to, by: 'host:1:test', runKey, reason };
+  return { via, from, to, by: 'host:1:test', runKey, reason, at };
 }
 
 /** Claimed and started: run `runKey` holds the job. */

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { openCasebook } from '../../bench/chaos/oracle/evidence.ts';
 import { figuresOf } from '../../bench/chaos/oracle/figures.ts';
 import { brokenBy, judge } from '../../bench/chaos/oracle/judge.ts';
+import { recoveries } from '../../bench/chaos/oracle/recoveries.ts';
 import { change, type Draft, run, soundEvidence } from './fabricate.ts';
 
 /** The rules that a round breaks after one thing in it was changed, and what they say. */
@@ -43,6 +45,17 @@ it('counts what happened in it', () => {
     duplicates: 2,
     recovery: { count: 1, p50: 3_400 },
   });
+});
+
+it('lets the time of the next kill run from the gate that it hit, also when no handler had started', () => {
+  const draft = soundEvidence();
+  const c = job(draft, 'c');
+  const between = { ...change('T3', 'queued', 'processing', 'cx', null, 3_000), by: 'host:3:test' };
+  const rescue = change('S2', 'processing', 'pending', 'cx', 'worker vanished');
+  c.history.splice(4, 0, change('T1', 'pending', 'queued'), between, rescue);
+  c.historySeq = c.history.length;
+  draft.faults.push({ kind: 'kill', worker: 'worker3', at: 3_600 });
+  expect(recoveries(openCasebook(draft))).toEqual([1_900, 900]);
 });
 
 it('tells a late result that the ledger could still take from one that it refused', () => {

@@ -31,7 +31,8 @@ export function newJobDocument(over: Partial<JobDocument> = {}): JobDocument {
     priority: 5,
     payload: {},
     status: 'pending',
-    runAt: now,
+    // A second ago: the server's clock, which decides what is due, is estimated and may be some milliseconds behind.
+    runAt: new Date(now.getTime() - 1_000),
     createdAt: now,
     maxRetries: 3,
     retry: { strategy: 'exponential', delayMs: 1_000 },

@@ -45,6 +45,7 @@ export type FaultRecord =
 export interface ProcessRecord {
   name: string;
   role: 'api' | 'worker';
+  pid: number;
   startedAt: number;
   /** Null when it had to be left behind. */
   endedAt: number | null;
@@ -62,6 +63,8 @@ export interface LedgerHistoryEntry {
   by: string;
   runKey: string | null;
   reason: string | null;
+  /** The writer's estimate of the ledger's time, moved to the monotonic clock; only information. */
+  at: number;
 }
 
 /** A document of the ledger, ids as text. */

@@ -1,4 +1,5 @@
-import { type Casebook, type Evidence, openCasebook, outcomeOf, type RunRecord, runsOf } from './evidence.ts';
+import { type Casebook, type Evidence, openCasebook, outcomeOf } from './evidence.ts';
+import { recoveries } from './recoveries.ts';
 import { duplicates, extraRuns, extraRunsBound } from './runs.ts';
 
 /** What a round came to, in numbers; durations in milliseconds. */
@@ -24,7 +25,7 @@ export interface Figures {
   extraRuns: number;
   extraRunsBound: number;
   duplicates: number;
-  /** I8: from a kill to the next start of each job that ran on the victim. */
+  /** I8: from a kill until each job that the victim held runs again. */
   recovery: Spread;
 }
 
@@ -80,24 +81,6 @@ function lateResults(casebook: Casebook): { refused: number; accepted: number } 
     else late.refused += 1;
   }
   return late;
-}
-
-function recoveries(casebook: Casebook): number[] {
-  const waits: number[] = [];
-  for (const kill of casebook.faults.filter(fault => fault.kind === 'kill')) {
-    const victims = casebook.runs.filter(
-      run => run.worker === kill.worker && run.startedAt <= kill.at && (!run.end || run.end.at >= kill.at),
-    );
-    for (const victim of victims) {
-      const next = nextRun(casebook, victim);
-      if (next) waits.push(next.startedAt - kill.at);
-    }
-  }
-  return waits;
-}
-
-function nextRun(casebook: Casebook, run: RunRecord): RunRecord | undefined {
-  return runsOf(casebook, run.jobId).find(other => other.startedAt > run.startedAt);
 }
 
 /** Percentiles of durations, rounded. */

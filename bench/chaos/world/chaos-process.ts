@@ -96,6 +96,7 @@ export class ChaosProcess {
     return {
       name: this.name,
       role: this.role,
+      pid: this.pid,
       startedAt: this.startedAt,
       endedAt: this.#endedAt,
       exit: this.#exit,

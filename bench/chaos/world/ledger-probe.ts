@@ -1,5 +1,6 @@
 import { mongo } from 'mongoose';
 import type { JobDocument } from '../../../src/pipeline/store/job-document.ts';
+import { monotonicMs } from '../monotonic.ts';
 import type { LedgerJob } from '../oracle/evidence.ts';
 
 /** Reads the ledger beside the system, on a connection of its own. */
@@ -34,7 +35,8 @@ export class LedgerProbe {
     const projection = { 'payload.key': 1, status: 1, runKey: 1, runSeq: 1, runs: 1, failures: 1, crashes: 1 };
     const limits = { maxRetries: 1, timeoutMs: 1, history: 1, historySeq: 1 };
     const found = await this.#jobs.find({}, { projection: { ...projection, ...limits } }).toArray();
-    return found.map(toLedgerJob);
+    const sinceEpochMs = Date.now() - monotonicMs();
+    return found.map(job => toLedgerJob(job, sinceEpochMs));
   }
 
   async close(): Promise<void> {
@@ -42,7 +44,8 @@ export class LedgerProbe {
   }
 }
 
-function toLedgerJob(job: JobDocument): LedgerJob {
+/** `sinceEpochMs`: what the monotonic clock lags behind the wall clock. */
+function toLedgerJob(job: JobDocument, sinceEpochMs: number): LedgerJob {
   const { payload } = job;
   const key = typeof payload === 'object' && payload !== null && 'key' in payload ? payload.key : null;
   return {
@@ -57,13 +60,14 @@ function toLedgerJob(job: JobDocument): LedgerJob {
     maxRetries: job.maxRetries,
     timeoutMs: job.timeoutMs,
     historySeq: job.historySeq ?? 0,
-    history: (job.history ?? []).map(({ via, from, to, by, runKey, reason }) => ({
+    history: (job.history ?? []).map(({ via, from, to, by, runKey, reason, at }) => ({
       via,
       from,
       to,
       by,
       runKey: runKey?.toHexString() ?? null,
       reason: reason ?? null,
+      at: at.getTime() - sinceEpochMs,
     })),
   };
 }

@@ -22,6 +22,8 @@ export interface JobRunOptions {
   runs: ActiveRuns;
   recorder: Recorder;
   events: JobEvents;
+  /** Slots of this worker. */
+  slots: number;
   /** Tells the ledger that a child has the job. */
   markIsolated: (run: RunRef) => Promise<void>;
   /** MongoDB's clock. */
@@ -36,6 +38,8 @@ export type RunReport = { recorded: Recorded; outcome: Outcome | null };
 
 /** Starting a child costs about a second of a processor; more at once only makes each of them later. */
 const CHILD_STARTS_AT_ONCE = 2;
+/** A suspect waits for its child in a slot, for about a second each: most of the slots stay with everything else. */
+const SHARE_WAITING_FOR_CHILD = 0.25;
 const POSTPONE_MS = 1_500;
 
 /** Lives through one run, from the open gate to the recorded outcome. */
@@ -53,10 +57,15 @@ export class JobRunner {
     return this.#zombies;
   }
 
+  get #isCrowded(): boolean {
+    const most = Math.max(1, Math.floor(this.#options.slots * SHARE_WAITING_FOR_CHILD));
+    return this.#childStarts.free === 0 && this.#childStarts.waiting >= most;
+  }
+
   /** `job` as the gate returned it. Resolves when the ledger holds the outcome. */
   async run(job: JobDocument, definition: JobDefinition): Promise<RunReport> {
     const { events, runs, recorder, now } = this.#options;
-    if (isSuspect(job) && !definition.isolate && this.#childStarts.free === 0) return this.#postpone(job);
+    if (isSuspect(job) && !definition.isolate && this.#isCrowded) return this.#postpone(job);
     const startedAt = performance.now();
     const run = this.#begin(job, definition);
     const about: JobEventBase = {
@@ -91,7 +100,7 @@ export class JobRunner {
   }
 
   /**
-   * A suspect whose child could not start now goes back (T9): after crashes of whole workers there may be more of them than
+   * A suspect whose child could not start soon goes back (T9): after crashes of whole workers there may be more of them than
    * slots, and in the slots they would keep everything else from running.
    */
   async #postpone(job: JobDocument): Promise<RunReport> {

@@ -15,6 +15,11 @@ export class Slots {
     return this.#free;
   }
 
+  /** How many wait for a free one. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   async acquire(): Promise<void> {
     if (this.#free > 0) {
       this.#free -= 1;

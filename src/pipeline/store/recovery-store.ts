@@ -175,7 +175,8 @@ function rescueChange(context: StoreContext, job: ExpiredLease): Omit<StatusChan
   const waitMs = isFirst ? 0 : backoffMs({ ...policy, jitter: policy.jitter || 0.3 }, crashes);
   return {
     to: 'pending',
-    set: { runAt: new Date(now.getTime() + waitMs) },
+    // Without a wait the job keeps its runAt, and so its place before all that became due later.
+    set: waitMs === 0 ? {} : { runAt: new Date(now.getTime() + waitMs) },
     // The run key stays: a worker that was only slow may still record its success (T5s) or go on (T4s).
     inc: counted ? { [counted]: 1 } : {},
     dropLease: true,

@@ -75,7 +75,8 @@ function changeOf(outcome: Outcome, context: StoreContext): OutcomeChange {
     case 'cancelled':
       return { via: 'T8', to: 'cancelled', condition: CANCELLED, error: outcome.error, end: true };
     case 'handed-back':
-      return { via: 'T9', ...backToPending(outcome, context) };
+      // One that may run at once keeps its runAt, and so its place before all that became due later.
+      return { via: 'T9', ...backToPending(outcome, context), ...(outcome.delayMs === 0 && { set: {} }) };
     case 'child-died':
       return outcome.poisoned
         ? { via: 'T10', ...failed(outcome.error), inc: { crashes: 1 } }

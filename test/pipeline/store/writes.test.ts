@@ -309,6 +309,16 @@ describe('recovery', () => {
     expect((await read(job._id)).history!.at(-1)).toMatchObject({ via: 'T5s' });
   });
 
+  it('S2 and T9 leave a job its place in the line', async () => {
+    const runAt = new Date(Date.now() - 60_000);
+    const rescued = await start({ runAt });
+    await rescueRun(other, await suspect(rescued._id));
+    expect((await read(rescued._id)).runAt).toEqual(runAt);
+    const handedBack = await start({ runAt: new Date(runAt.getTime() - 1_000) });
+    expect(await end(handedBack, { kind: 'handed-back', delayMs: 0 })).toBe(1);
+    expect((await read(handedBack._id)).runAt).toEqual(new Date(runAt.getTime() - 1_000));
+  });
+
   it('S2: once the job is claimed again, the old run has no say', async () => {
     const job = await start();
     await rescueRun(other, await suspect(job._id));
