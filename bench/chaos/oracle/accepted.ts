@@ -1,5 +1,6 @@
 import { isTerminal } from '../../../src/pipeline/store/job-document.ts';
 import { type Casebook, hasWholeHistory, type Invariant, type PostRecord, type Violation } from './evidence.ts';
+import { isAccepted } from './posting.ts';
 
 export const everyAcceptedJobEnds: Invariant = {
   id: 'I1',
@@ -28,10 +29,6 @@ function lostPost({ jobsById }: Casebook, post: PostRecord): Violation[] {
   const job = post.id === null ? undefined : jobsById.get(post.id);
   if (!job) return [{ jobId: post.id ?? '-', text: `was accepted for ${post.key} and is not in the ledger` }];
   return job.key === post.key ? [] : [{ jobId: job.id, text: `was answered for ${post.key} and is ${job.key}` }];
-}
-
-function isAccepted(post: PostRecord): boolean {
-  return post.status === 202 || post.status === 200;
 }
 
 export const nothingElseRan: Invariant = {

@@ -1,9 +1,10 @@
+import { apiKills } from './api-kills.ts';
 import { KILL_SCENARIOS } from './kills.ts';
 import type { Scenario } from './scenario.ts';
 import { shortStorm, storm } from './storm.ts';
 
 /** Every scenario, in the order in which they run. */
-export const SCENARIOS: readonly Scenario[] = [storm, ...KILL_SCENARIOS];
+export const SCENARIOS: readonly Scenario[] = [storm, ...KILL_SCENARIOS, apiKills];
 
 /** Their short forms, for the test suite. */
 export const SHORT_SCENARIOS: readonly Scenario[] = [shortStorm];

@@ -109,7 +109,9 @@ class Round {
     ending.signal.addEventListener('abort', () => faulting.abort(), { once: true });
     const load = this.#load.run(ending.signal);
     const faults = this.#cause(faulting.signal);
-    const gaveUp = await this.#watch(startedAt, () => faulting.abort());
+    // A fault that could not be caused ends the round at once: nothing can be judged.
+    faults.catch(() => ending.abort());
+    const gaveUp = await this.#watch(startedAt, ending.signal, () => faulting.abort());
     ending.abort();
     await Promise.all([load, faults]);
     signal.throwIfAborted();
@@ -148,9 +150,8 @@ class Round {
   }
 
   /** Paces the load and waits for the quiet: everything posted, faults over, nothing open. */
-  async #watch(startedAt: number, endFaults: () => void): Promise<string | null> {
+  async #watch(startedAt: number, signal: AbortSignal, endFaults: () => void): Promise<string | null> {
     const { limitMs, stuckMs = STUCK_MS, jobs } = this.#options;
-    const { signal } = this.#stage;
     const patience = { done: -1, since: monotonicMs() };
     let saidAt = startedAt;
     while (!signal.aborted) {

@@ -5,7 +5,7 @@ import { openRuns } from './chaos-process.ts';
 import type { World } from './world.ts';
 
 /** What faults act on, and where they leave their records. */
-interface FaultScene {
+export interface FaultScene {
   world: World;
   random: Random;
   log: FaultRecord[];
@@ -88,7 +88,7 @@ async function offered(now: () => ReadonlySet<string>, late: ReadonlySet<string>
  * One round every `everyMs`, from start to start, as often as `times` and the scale say; a round that answers false found
  * nobody to hit and is tried again soon.
  */
-function inRounds(
+export function inRounds(
   { everyMs, times, jitter = 0, firstMs = everyMs }: Rhythm & { firstMs?: number },
   round: (scene: FaultScene, signal: AbortSignal, number: number) => Promise<boolean>,
 ): Fault {

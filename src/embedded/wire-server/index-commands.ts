@@ -97,9 +97,11 @@ async function createIndexes(context: Context): Promise<Doc> {
     const collection = targetCollection(context, batch);
     const { ns, indexes } = collection;
     const before = indexes.size;
-    // What an open transaction has written is in no index yet, so a unique one could not see it.
-    for (const transaction of store.openTransactions)
-      if (transaction.own.has(collection)) await store.waitFor(batch, transaction, deadline);
+    // What an open transaction has written is in no index yet, so a new unique one could not see it. Indexes that are there
+    // wait for nobody: a process that starts must not wait for the transaction of one that was killed.
+    if (!specs.every(spec => exists(collection, spec)))
+      for (const transaction of store.openTransactions)
+        if (transaction.own.has(collection)) await store.waitFor(batch, transaction, deadline);
     for (const spec of specs) {
       if (exists(collection, spec)) continue;
       if (indexes.size >= MOST_INDEXES) fail(67, `add index fails, too many indexes for ${ns}`);

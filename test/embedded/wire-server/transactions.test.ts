@@ -96,6 +96,18 @@ describe('transactions', () => {
     await session.endSession();
   });
 
+  it('hold up no index that is there, and a new one until they end', async () => {
+    const things = db.collection<{ _id: number; n: number }>('indexed');
+    await things.createIndex({ n: 1 });
+    const session = client.startSession();
+    session.startTransaction();
+    await things.insertOne({ _id: 1, n: 1 }, { session });
+    await things.createIndex({ n: 1 }, { maxTimeMS: 2_000 });
+    expect((await errorOf(things.createIndex({ n: -1 }, { maxTimeMS: 100 }))).code).toBe(50);
+    await session.abortTransaction();
+    await session.endSession();
+  });
+
   it('refuse what does not belong there', async () => {
     const session = client.startSession();
     session.startTransaction();
