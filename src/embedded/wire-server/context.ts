@@ -152,5 +152,3 @@ export function collectionOf({ services, db, args, transaction }: Context): Coll
   const ns = `${db}.${args.collection()}`;
   return transaction?.made.get(ns) ?? services.store.find(ns);
 }
-
-export const isRetryable = ({ number, transaction }: Context): boolean => number !== undefined && !transaction;

@@ -1,11 +1,12 @@
 import { Collection } from './collection.ts';
 import { queryOf } from './command-query.ts';
-import { Arguments, type Commands, type Context, collectionOf, isRetryable, words } from './context.ts';
+import { Arguments, type Commands, type Context, collectionOf, words } from './context.ts';
 import { CloseConnection, CommandError, codeName, fail } from './errors.ts';
 import { compileProjection } from './project.ts';
 import type { Query } from './query.ts';
 import { earlierReply } from './sessions.ts';
 import type { Batch } from './store.ts';
+import type { Transaction } from './transaction.ts';
 import { compileUpdate, type Update } from './update.ts';
 import { asNumber, Doc, doc, type Plain, truthy } from './value.ts';
 import { DocumentWriter } from './writes.ts';
@@ -38,19 +39,15 @@ export async function writing(context: Context, work: (batch: Batch) => Promise<
   }
 }
 
-function checkNamespace(db: string, name: string): void {
-  if (/[/\\. "$\0]/.test(db) || db.length > 63 || /\$|^system\.|^\.|\.$/.test(name))
-    fail(73, `Invalid namespace specified '${db}.${name}'`);
-  if (db.length + name.length + 1 > 255) fail(73, `Fully qualified namespace is too long: ${db}.${name} Max: 255`);
-}
-
 /** The collection to write to; made if need be. What a transaction makes is there for it alone until the commit. */
 export function targetCollection(context: Context, batch: Batch, options = new Doc()): Collection {
   const { db, args, services, transaction } = context;
   const known = collectionOf(context);
   if (known) return known;
-  const ns = `${db}.${args.collection()}`;
-  checkNamespace(db, args.collection());
+  const name = args.collection();
+  const ns = `${db}.${name}`;
+  if (/[/\\. "$\0]/.test(db) || db.length > 63 || /\$|^system\.|^\.|\.$/.test(name) || ns.length > 255)
+    fail(73, `Invalid namespace specified '${ns}'`);
   const collection = new Collection(ns, options);
   if (transaction) transaction.made.set(ns, collection);
   else services.store.change(batch, 'create', ns, doc({ options, uuid: collection.uuid }), collection);
@@ -73,45 +70,48 @@ async function bulk<T>(
   run: (statement: T, index: number) => Promise<void>,
 ): Promise<Doc> {
   const { args, transaction, services } = context;
-  const errors: Doc[] = [];
+  const writeErrors: Doc[] = [];
   const ordered = args.boolean('ordered', true);
-  for (let index = 0; index < list.length; index++) {
+  for (const [index, statement] of list.entries()) {
     try {
-      await run(list[index] as T, index);
+      await run(statement, index);
     } catch (error) {
       // Inside a transaction an error of a statement ends the command; so does one that is no fault of the statement.
       if (!(error instanceof CommandError) || error.code === 50 || error.code === 112) throw error;
       const { code, message: errmsg, extra } = error;
-      errors.push(doc({ index, code, codeName: codeName(code), ...extra, errmsg }));
+      writeErrors.push(doc({ index, code, codeName: codeName(code), ...extra, errmsg }));
+      if (transaction) services.store.abort(transaction);
       if (ordered || transaction) break;
     }
-    if (index % 64 === 63) await breathe();
+    await breathe();
   }
-  if (errors.length && transaction) services.store.abort(transaction);
-  return doc({ ...counts, writeErrors: errors.length ? errors : undefined });
+  return doc({ ...counts, writeErrors: writeErrors.length ? writeErrors : undefined });
 }
 
-function checkedBulk(context: Context, name: string): Doc[] {
-  const list = context.args.docs(name);
-  if (list.length === 0 || list.length > 100_000)
-    fail(16, `Write batch sizes must be between 1 and 100000. Got ${list.length} operations.`);
-  return list;
+function documentsOf({ args }: Context, name: string): Doc[] {
+  const list = args.docs(name);
+  if (list.length > 0 && list.length <= 100_000) return list;
+  return fail(16, `Write batch sizes must be between 1 and 100000. Got ${list.length} operations.`);
 }
 
 /** The statements of a bulk; a field or an option that none may have refuses the whole of it. */
-function statementsOf(context: Context, name: string, fields: ReadonlySet<string>): Arguments[] {
-  return checkedBulk(context, name).map(body => {
-    return new Arguments(body, `${context.name}.${name}`).allow(fields).refuseCollation();
-  });
+const statementsOf = (context: Context, name: string, fields: ReadonlySet<string>): Arguments[] =>
+  documentsOf(context, name).map(body =>
+    new Arguments(body, `${context.name}.${name}`).allow(fields).refuseCollation(),
+  );
+
+async function waitFor({ services, deadline }: Context, batch: Batch, blocker: Transaction): Promise<void> {
+  await services.store.waitFor(batch, blocker, deadline);
 }
 
-async function insert(context: Context): Promise<Doc> {
-  const documents = checkedBulk(context, 'documents');
+function insert(context: Context): Promise<Doc> {
+  const documents = documentsOf(context, 'documents');
   return writing(context, async batch => {
     const writer = new DocumentWriter(context, batch, targetCollection(context, batch));
     const counts = { n: 0 };
     return bulk(context, documents, counts, async document => {
-      await writer.insert(document);
+      for (let { blocker } = writer.insert(document); blocker; { blocker } = writer.insert(document))
+        await waitFor(context, batch, blocker);
       counts.n++;
     });
   });
@@ -131,34 +131,40 @@ interface Change {
 interface Outcome {
   n: number;
   modified: number;
-  upserted?: Doc;
+  upserted?: Doc | undefined;
   before?: Doc;
   after?: Doc;
 }
 
 /** Updates or removes what a query finds; inserts if that is nothing and an upsert is wanted. */
 async function change(context: Context, batch: Batch, { query, update, upsert }: Change): Promise<Outcome> {
-  const { store } = context.services;
   const outcome: Outcome = { n: 0, modified: 0 };
+  const done = new Set<unknown>();
   for (;;) {
-    const { collection, options, ...found } = await query().found();
+    const { collection, options, matches } = await query().found();
     if (!collection) return outcome;
     const writer = new DocumentWriter(context, batch, collection);
-    for (const match of found.matches) {
-      const result = await (update
-        ? writer.update(match, options.filter, update)
-        : writer.remove(match, options.filter));
-      if (result) Object.assign(outcome, result, { n: outcome.n + 1 });
-      outcome.modified += Number(result !== undefined && result.before !== result.after);
+    let blocker: Transaction | undefined;
+    for (const match of matches) {
+      if (done.has(match.rec ?? match)) continue;
+      const written = update ? writer.update(match, options.filter, update) : writer.remove(match);
+      ({ blocker } = written);
+      if (blocker) break;
+      done.add(match.rec);
+      Object.assign(outcome, written, { n: outcome.n + 1 });
+      outcome.modified += Number(written.before !== written.after);
       // Not for a retryable write: its reply must be in the frame of what it did.
-      if (batch.length >= MOST_OPS && !isRetryable(context)) store.frame(batch);
+      if (batch.length >= MOST_OPS && context.number === undefined) context.services.store.frame(batch);
       await breathe();
     }
-    // What was found may be another's by now if this had to wait: then there may be a second one.
-    if (options.limit === 1 && found.matches.length > 0 && outcome.n === 0) continue;
-    if (outcome.n > 0 || !upsert || !update) return outcome;
-    const upserted = await writer.upsert(options.filter, update);
-    if (upserted) return { n: 1, modified: 0, upserted, after: upserted };
+    if (!blocker && (outcome.n > 0 || !upsert || !update)) return outcome;
+    if (!blocker && update) {
+      const { after: upserted, blocker: holder } = writer.upsert(options.filter, update);
+      if (!holder) return { n: 1, modified: 0, upserted, after: upserted as Doc };
+      blocker = holder;
+    }
+    // Afterwards everything may be different: it looks again, and leaves out what it has done already.
+    if (blocker) await waitFor(context, batch, blocker);
   }
 }
 
@@ -182,7 +188,7 @@ async function update(context: Context): Promise<Doc> {
       const outcome = await change(context, batch, { query, update: compiled, upsert: args.boolean('upsert') });
       counts.n += outcome.n;
       counts.nModified += outcome.modified;
-      if (outcome.upserted) upserted.push(doc({ index, _id: outcome.upserted.first?.value }));
+      if (outcome.upserted) upserted.push(doc({ index, _id: outcome.upserted.get('_id') }));
       if (upserted.length) counts.upserted = upserted;
     });
   });
@@ -204,15 +210,15 @@ async function remove(context: Context): Promise<Doc> {
   });
 }
 
+const isRetryable = ({ number, transaction }: Context): boolean => number !== undefined && !transaction;
+
 /** Finds one document in a given order and changes or removes it in the same breath. */
 async function findAndModify(context: Context): Promise<Doc> {
   const { args } = context;
   const [removes, upsert, wantsNew] = [args.boolean('remove'), args.boolean('upsert'), args.boolean('new')];
   const given = args.get('update');
   if (removes === (given !== undefined)) fail(9, 'Either an update or remove=true must be specified, and not both');
-  if (removes && wantsNew)
-    fail(9, "Cannot specify both new=true and remove=true; 'remove' always returns the deleted document");
-  if (removes && upsert) fail(9, 'Cannot specify both upsert=true and remove=true ');
+  if (removes && (wantsNew || upsert)) fail(9, 'Cannot specify new=true or upsert=true together with remove=true');
   const compiled = given === undefined ? undefined : compileUpdate(given, args.get('arrayFilters'));
   const project = compileProjection(args.doc('fields'), args.variables);
   return writing(context, async batch => {
@@ -220,12 +226,9 @@ async function findAndModify(context: Context): Promise<Doc> {
     const query = () => queryOf(context, { limit: 1 });
     const { n, upserted, before, after } = await change(context, batch, { query, update: compiled, upsert });
     const value = (wantsNew ? after : before) ?? null;
+    const updatedExisting = removes ? undefined : n > 0 && !upserted;
     return doc({
-      lastErrorObject: {
-        n,
-        updatedExisting: removes ? undefined : n > 0 && !upserted,
-        upserted: upserted?.first?.value,
-      },
+      lastErrorObject: { n, updatedExisting, upserted: upserted?.get('_id') },
       value: value && project ? project(value) : value,
     });
   });

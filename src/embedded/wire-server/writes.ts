@@ -1,12 +1,12 @@
-import { randomBytes } from 'node:crypto';
+import { ObjectId } from 'bson';
 import { toBytes } from './codec.ts';
-import { type Collection, docOf, duplicateKey, type Rec } from './collection.ts';
+import { type Collection, duplicateKey, type Rec } from './collection.ts';
 import type { Context } from './context.ts';
-import { CommandError, fail } from './errors.ts';
+import { fail } from './errors.ts';
 import type { Node } from './match.ts';
 import { matched } from './paths.ts';
-import { type Match, Query } from './query.ts';
-import { type Batch, clock } from './store.ts';
+import type { Match } from './query.ts';
+import type { Batch } from './store.ts';
 import { reservation, type Transaction, writeConflict } from './transaction.ts';
 import type { Update } from './update.ts';
 import { upsertBase } from './update-paths.ts';
@@ -15,21 +15,13 @@ import { keyOf } from './value-order.ts';
 
 const MAX_DOCUMENT = 16 * 1024 * 1024;
 
-/** ObjectIds the server makes: seconds, then five random bytes of this process, then a counter. */
-const process5 = randomBytes(5);
-let counter = randomBytes(3).readUIntBE(0, 3);
-export function newOid(): Oid {
-  const bytes = Buffer.allocUnsafe(12);
-  bytes.writeUInt32BE(Math.floor(clock.now().getTime() / 1000), 0);
-  process5.copy(bytes, 4);
-  counter = (counter + 1) & 0xffffff;
-  bytes.writeUIntBE(counter, 9, 3);
-  return new Oid(bytes.toString('latin1'));
-}
+export const newOid = (): Oid => new Oid(Buffer.from(new ObjectId().id).toString('latin1'));
 
-interface Written {
-  readonly before: Doc;
-  readonly after: Doc | undefined;
+/** What became of one document. With a blocker nothing did: a transaction is in the way; wait for it and look again. */
+export interface Written {
+  readonly before?: Doc;
+  readonly after?: Doc;
+  readonly blocker?: Transaction | undefined;
 }
 
 /** The writes of one command to one collection, for everybody to see or within a transaction. */
@@ -46,21 +38,37 @@ export class DocumentWriter {
     this.#mine = context.transaction;
   }
 
-  /** Waits until nobody is in the way; within a transaction that is a conflict. */
-  async #waitWhile(blocker: () => Transaction | undefined): Promise<boolean> {
-    let waited = false;
-    for (let holder = blocker(); holder; holder = blocker()) {
-      if (this.#mine) throw writeConflict();
-      await this.#context.services.store.waitFor(this.#batch, holder, this.#context.deadline);
-      waited = true;
-    }
-    return waited;
+  insert(given: Doc): Written {
+    const document = withId(given);
+    const id = document.first?.value as Value;
+    if (Array.isArray(id)) fail(53, "The '_id' value cannot be of type array");
+    if (id instanceof Doc && id.fields.some(field => field.name.startsWith('$')))
+      fail(52, "_id fields may not contain '$'-prefixed fields");
+    this.#encode(document);
+    // Within a transaction the record may be one that the transaction itself has deleted.
+    return { after: document, blocker: this.#put(undefined, undefined, document) };
   }
 
-  /** The other transaction that has written this document. */
-  #lock(idKey: string): Transaction | undefined {
-    const holder = this.#context.services.store.lockOf(this.#collection, idKey);
-    return holder === this.#mine ? undefined : holder;
+  /** Changes one document; `after` is `before` if that changes nothing. */
+  update({ rec, doc: before, bytes }: Match, filter: Node, update: Update): Written {
+    matched.index = undefined;
+    if (update.positional) filter.test(before);
+    const after = update.apply(before, { now: new Date(), inserting: false, position: matched.index });
+    if (after === before) return { before, after };
+    this.#encode(after);
+    if (after.raw === bytes) return { before, after: before };
+    return { before, after, blocker: this.#put(rec, before, after, update.touches) };
+  }
+
+  remove({ rec, doc: before }: Match): Written {
+    return { before, blocker: this.#put(rec, before, undefined) };
+  }
+
+  /** Inserts what an update that matched nothing asks for. */
+  upsert(filter: Node, update: Update): Written {
+    const base = upsertBase(filter);
+    const start = update.replacement ? new Doc(base.fields.filter(field => field.name === '_id')) : base;
+    return this.insert(update.apply(start, { now: new Date(), inserting: true, position: undefined }));
   }
 
   /** Encodes a document that is to be stored; refuses what must not be. */
@@ -72,18 +80,46 @@ export class DocumentWriter {
       fail(10334, `BSONObj size: ${length} is invalid. Size must be between 0 and ${MAX_DOCUMENT}`);
   }
 
-  /** Who must end before the document can be written; throws 11000 for a unique key that is taken. */
-  #blocker(document: Doc, idKey: string, inserting: boolean, touched?: ReadonlySet<string>): Transaction | undefined {
-    const { openTransactions } = this.#context.services.store;
+  /** Puts `after` in the place of `before`, at once or when the transaction commits. Returns who is in the way. */
+  #put(rec: Rec | undefined, before: Doc | undefined, after: Doc | undefined, touched?: ReadonlySet<string>) {
+    const collection = this.#collection;
+    const mine = this.#mine;
+    const idKey = rec?.idKey ?? keyOf((after ?? (before as Doc)).get('_id') as Value);
+    const blocker = this.#lock(idKey) ?? (after && this.#holder(after, before && idKey, touched));
+    if (blocker && mine) throw writeConflict();
+    if (blocker) return blocker;
+    if (!mine) {
+      this.#context.services.store.write(this.#batch, collection, rec, before, after, touched);
+      return undefined;
+    }
+    const unique = after ? [...collection.indexes.values()].filter(index => index.unique) : [];
+    mine.write({
+      collection,
+      idKey,
+      // An insert may be in the place of a document that the transaction itself has deleted.
+      rec: rec ?? collection.records.get(idKey),
+      bytes: after ? toBytes(after) : null,
+      replaced: touched === undefined,
+      keys: unique.flatMap(index => index.keysOf(after as Doc, '').map(key => reservation(collection, index, key))),
+    });
+    return undefined;
+  }
+
+  /** The other transaction that has written this document. */
+  #lock(idKey: string): Transaction | undefined {
+    const holder = this.#context.services.store.lockOf(this.#collection, idKey);
+    return holder === this.#mine ? undefined : holder;
+  }
+
+  /** The transaction that has, or may give back, a unique key of the document; throws 11000 for one that is taken. */
+  #holder(document: Doc, self: string | undefined, touched?: ReadonlySet<string>): Transaction | undefined {
     const [collection, mine] = [this.#collection, this.#mine];
-    const self = inserting ? undefined : idKey;
-    const lock = this.#lock(idKey);
-    if (lock) return lock;
     for (const index of collection.indexes.values()) {
       if (!index.unique || !index.touchedBy(touched)) continue;
       for (const key of index.keysOf(document, '')) {
-        for (const transaction of openTransactions) {
-          if (!transaction.reserves(reservation(collection, index, key), self)) continue;
+        const wanted = reservation(collection, index, key);
+        for (const transaction of this.#context.services.store.openTransactions) {
+          if (!transaction.reserves(wanted, self)) continue;
           if (transaction !== mine) return transaction;
           throw duplicateKey(collection, index, document);
         }
@@ -96,93 +132,6 @@ export class DocumentWriter {
       }
     }
     return undefined;
-  }
-
-  /** Puts `after` in the place of `before`: at once, or when the transaction commits. */
-  #put(rec: Rec | undefined, before: Doc | undefined, after: Doc | undefined, touched?: ReadonlySet<string>): void {
-    const [collection, { store }] = [this.#collection, this.#context.services];
-    if (!this.#mine) {
-      store.write(this.#batch, collection, rec, before, after, touched);
-      return;
-    }
-    const idKey = rec?.idKey ?? keyOf((after ?? (before as Doc)).get('_id') as Value);
-    const keys = [...collection.indexes.values()].flatMap(index =>
-      after && index.unique ? index.keysOf(after, '').map(key => reservation(collection, index, key)) : [],
-    );
-    const bytes = after ? toBytes(after) : null;
-    this.#mine.write({ collection, idKey, rec, bytes, replaced: touched === undefined, keys });
-  }
-
-  async insert(given: Doc): Promise<void> {
-    const document = withId(given);
-    const id = document.first?.value as Value;
-    if (Array.isArray(id)) fail(53, "The '_id' value cannot be of type array");
-    if (id instanceof Doc && id.fields.some(field => field.name.startsWith('$')))
-      fail(52, "_id fields may not contain '$'-prefixed fields");
-    this.#encode(document);
-    const idKey = keyOf(id);
-    await this.#waitWhile(() => this.#blocker(document, idKey, true));
-    // Within a transaction the record may be one that the transaction itself has deleted.
-    this.#put(this.#mine && this.#collection.records.get(idKey), undefined, document);
-  }
-
-  /**
-   * The match as it is now. Between finding and writing another writer may have had its turn; a plain write waits for a
-   * transaction that holds the document, then looks again. undefined = it does not match any more.
-   */
-  async #current(match: Match, filter: Node): Promise<Match | undefined> {
-    const { idKey = '' } = match.rec ?? {};
-    await this.#waitWhile(() => this.#lock(idKey));
-    if (this.#mine) return match;
-    const rec = this.#collection.records.get(idKey);
-    if (!rec || rec.bytes === match.bytes) return rec && match;
-    const now = docOf(rec);
-    return filter.test(now) ? { rec, bytes: rec.bytes, doc: now } : undefined;
-  }
-
-  /** Changes one document (`after` is `before` if that changes nothing); undefined = it does not match any more. */
-  async update(found: Match, filter: Node, update: Update): Promise<Written | undefined> {
-    for (;;) {
-      const match = await this.#current(found, filter);
-      if (!match) return undefined;
-      const { doc: before, rec } = match;
-      matched.index = undefined;
-      if (update.positional) filter.test(before);
-      const after = update.apply(before, { now: clock.now(), inserting: false, position: matched.index });
-      if (after === before) return { before, after };
-      this.#encode(after);
-      if (after.raw === match.bytes) return { before, after: before };
-      const idKey = rec?.idKey ?? keyOf(after.get('_id') as Value);
-      if (await this.#waitWhile(() => this.#blocker(after, idKey, false, update.touches))) continue;
-      this.#put(rec, before, after, update.touches);
-      return { before, after };
-    }
-  }
-
-  /** Removes one document; undefined = it does not match any more. */
-  async remove(found: Match, filter: Node): Promise<Written | undefined> {
-    const match = await this.#current(found, filter);
-    if (!match) return undefined;
-    this.#put(match.rec, match.doc, undefined);
-    return { before: match.doc, after: undefined };
-  }
-
-  /**
-   * Inserts what an update that matched nothing asks for. undefined = while this waited for a transaction, another has
-   * inserted it: now there is something to update.
-   */
-  async upsert(filter: Node, update: Update): Promise<Doc | undefined> {
-    const base = upsertBase(filter);
-    const start = update.replacement ? new Doc(base.fields.filter(field => field.name === '_id')) : base;
-    const document = withId(update.apply(start, { now: clock.now(), inserting: true, position: undefined }));
-    try {
-      await this.insert(document);
-      return document;
-    } catch (error) {
-      const there = error instanceof CommandError && error.code === 11000 && !this.#mine;
-      if (there && (await new Query(this.#collection, { filter, limit: 1 }).found()).matches.length) return undefined;
-      throw error;
-    }
   }
 }
 
