@@ -4,14 +4,12 @@ import type { CursorSource } from './cursors.ts';
 import { difference } from './diff.ts';
 import { fail } from './errors.ts';
 import type { Event, Logged } from './event-log.ts';
-import { docToPlain, fromObject, runMingo } from './expression.ts';
-import { compileFilter } from './match.ts';
 import type { Services } from './server.ts';
+import { chain, nameOf } from './stages.ts';
 import { asText, Doc, doc, Field, show, type Value } from './value.ts';
 import { keyOf } from './value-order.ts';
 
-/** Stages that may follow $changeStream, and those that may not. */
-const STAGES = new Set(words('$match $project $addFields $set $unset $replaceRoot $replaceWith $redact'));
+/** Stages that may not follow $changeStream. */
 const FORBIDDEN = words('$group $sort $limit $skip $unwind $lookup $facet $count $out $merge $bucket $sample');
 const OPTIONS = new Set(
   words(`fullDocument fullDocumentBeforeChange resumeAfter startAfter startAtOperationTime allChangesForCluster
@@ -176,16 +174,15 @@ function checkOptions(stage: Doc): Doc {
 }
 
 function compileStages(stages: Doc[]): (event: Doc) => Doc | undefined {
-  const steps = stages.map((stage): ((event: Doc) => Doc | undefined) => {
-    const { name = '', value } = stage.first ?? {};
+  for (const name of stages.map(nameOf))
     if (FORBIDDEN.includes(name)) fail(20, `${name} is not permitted in a $changeStream pipeline`);
-    if (!STAGES.has(name)) fail(40324, `Unrecognized pipeline stage name: '${name}'`);
-    if (name === '$match') {
-      const filter = compileFilter(value as Doc);
-      return event => (filter.test(event) ? event : undefined);
-    }
-    const plain = docToPlain(stage);
-    return event => runMingo([docToPlain(event)], [plain]).map(fromObject)[0];
+  let shown: Doc | undefined;
+  const sink = chain(stages, result => {
+    shown = result;
   });
-  return event => steps.reduce<Doc | undefined>((current, step) => current && step(current), event);
+  return event => {
+    shown = undefined;
+    sink.add(event);
+    return shown;
+  };
 }

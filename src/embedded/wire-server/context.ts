@@ -1,7 +1,6 @@
 import type { Collection } from './collection.ts';
 import type { Connection } from './connection.ts';
-import { fail } from './errors.ts';
-import { docToPlain, type PlainObject } from './expression.ts';
+import { fail, unsupported } from './errors.ts';
 import type { Services } from './server.ts';
 import type { Session } from './sessions.ts';
 import type { Transaction } from './transaction.ts';
@@ -91,7 +90,7 @@ export class Arguments {
   allow(names: ReadonlySet<string>, refused: readonly string[] = []): this {
     for (const { name, value } of this.body.fields) {
       const field = `BSON field '${this.command}.${name}'`;
-      if (refused.includes(name) && value !== false) fail(115, `${field} is not supported by this server`);
+      if (refused.includes(name) && value !== false) unsupported(field);
       if (!names.has(name)) fail(40415, `${field} is an unknown field.`);
     }
     return this;
@@ -100,15 +99,8 @@ export class Arguments {
   /** There is no collation but the simple one. */
   refuseCollation(): this {
     const locale = this.optionalDoc('collation')?.get('locale');
-    if (locale !== undefined && locale !== 'simple')
-      fail(115, 'collations other than simple are not supported by this server');
+    if (locale !== undefined && locale !== 'simple') unsupported('a collation other than simple');
     return this;
-  }
-
-  /** The `let` variables, as a plain object for expressions. */
-  get variables(): PlainObject | undefined {
-    const variables = this.optionalDoc('let');
-    return variables && docToPlain(variables);
   }
 }
 

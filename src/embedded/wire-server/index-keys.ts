@@ -1,4 +1,5 @@
-import { fail } from './errors.ts';
+import { MinKey } from 'bson';
+import { fail, unsupported } from './errors.ts';
 import { isIndex, splitPath } from './paths.ts';
 import { asNumber, Doc, type Value } from './value.ts';
 import { keyOfAll } from './value-order.ts';
@@ -19,11 +20,33 @@ export const indexFields = (key: Doc): IndexField[] =>
     multikey: false,
   }));
 
+export interface Sort {
+  readonly fields: IndexField[];
+  /** A string whose `<` is the order wanted. */
+  key(doc: Doc): string;
+}
+
+/** A document sorts by its least key in an index of the same order: arrays count by their least or greatest element. */
+export function compileSort(sort: Doc): Sort {
+  for (const { name, value } of sort.fields) {
+    if (value instanceof Doc && value.has('$meta')) unsupported('sorting by $meta');
+    if (name === '' || name.startsWith('$')) fail(16410, `Field path in $sort may not start with '$': ${name}`);
+    if (Math.abs(asNumber(value) ?? 0) !== 1)
+      fail(15975, '$sort key ordering must be 1 (for ascending) or -1 (for descending)');
+  }
+  const fields = indexFields(sort);
+  const least = ({ keys }: { keys: string[] }) => keys.reduce((best, key) => (key < best ? key : best));
+  return { fields, key: doc => fields.map(field => least(keysOf(doc, [field], ''))).join('') };
+}
+
 /** What one field of an index has come to in one document: a value, and how much of the path is walked. */
 interface Walk {
   readonly value: Value | undefined;
   readonly at: number;
 }
+
+/** What an empty array counts as: less than null. */
+const EMPTY = new MinKey();
 
 /** The keys of one document, each closed by `suffix` (the record), and whether every indexed field is missing. */
 export function keysOf(doc: Doc, fields: IndexField[], suffix: string): { keys: string[]; missing: boolean } {
@@ -75,7 +98,7 @@ function expand(fields: IndexField[], walks: Walk[], suffix: string, keys: Set<s
 
 function intoElement(parts: string[], at: number, array: Value[], element: Value | undefined): Walk {
   const part = parts[at];
-  if (part === undefined) return { value: element, at };
+  if (part === undefined) return { value: array.length ? element : EMPTY, at };
   if (isIndex(part)) return advance(parts, array[Number(part)] ?? null, at + 1);
   return element instanceof Doc ? advance(parts, element, at) : { value: undefined, at: parts.length };
 }

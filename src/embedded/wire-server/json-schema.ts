@@ -1,5 +1,5 @@
 import { fail } from './errors.ts';
-import { typeTest } from './match-operators.ts';
+import { typeTest } from './match.ts';
 import { Doc, type Plain, typeName, type Value } from './value.ts';
 import { equal } from './value-order.ts';
 
@@ -8,7 +8,8 @@ type Verdict = { [key: string]: Plain } | undefined;
 export type SchemaTest = (value: Value) => Verdict;
 
 /** `$jsonSchema` with bsonType, required, properties and enum. Anything else is refused, not ignored. */
-export function compileSchema(schema: Doc): SchemaTest {
+export function compileSchema(schema: Value): SchemaTest {
+  if (!(schema instanceof Doc)) return fail(14, '$jsonSchema must be an object');
   const tests = schema.fields.map(({ name, value: operand }): SchemaTest => {
     const keyword = Object.hasOwn(KEYWORDS, name) ? KEYWORDS[name] : undefined;
     const test = keyword ? keyword(operand) : fail(9, `Unknown $jsonSchema keyword: ${name}`);
@@ -45,11 +46,7 @@ const KEYWORDS: Record<string, (operand: Value) => SchemaTest> = {
   },
   properties(operand) {
     if (!(operand instanceof Doc)) return fail(14, "$jsonSchema keyword 'properties' must be an object");
-    const schemas = operand.fields.map(({ name, value }) => {
-      if (!(value instanceof Doc))
-        return fail(14, `Nested schema for $jsonSchema property '${name}' must be an object`);
-      return { name, test: compileSchema(value) };
-    });
+    const schemas = operand.fields.map(({ name, value }) => ({ name, test: compileSchema(value) }));
     return value => {
       const wrong = schemas.flatMap(({ name, test }) => {
         const member = value instanceof Doc ? value.get(name) : undefined;
@@ -59,6 +56,4 @@ const KEYWORDS: Record<string, (operand: Value) => SchemaTest> = {
       return wrong.length ? { propertiesNotSatisfied: wrong } : undefined;
     };
   },
-  title: () => () => undefined,
-  description: () => () => undefined,
 };

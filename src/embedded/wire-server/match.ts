@@ -1,81 +1,68 @@
 import { BSONRegExp } from 'bson';
-import { fail } from './errors.ts';
-import { compileExpression, type PlainObject } from './expression.ts';
+import { words } from './context.ts';
+import { fail, unsupported } from './errors.ts';
 import { compileSchema } from './json-schema.ts';
-import { fieldPredicates, WHOLE } from './match-operators.ts';
-import { matched, splitPath, visit } from './paths.ts';
-import { Doc, truthy, type Value } from './value.ts';
+import { splitPath, visit } from './paths.ts';
+import { asNumber, Doc, ORDER, show, truthy, typeName, typeOf, typeOrder, typesByAlias, type Value } from './value.ts';
+import { compare, equal, keyOf } from './value-order.ts';
 
 /** A compiled predicate. The planner reads its shape, `test` decides. */
 export interface Node {
-  readonly kind: 'and' | 'or' | 'field' | 'other';
+  /** `and`, `or`, an operator on a path without its `$`, or `other`. */
+  readonly op: string;
   readonly children: Node[];
-  /** For kind 'field': the path, the operator's name without `$`, and its operand. */
   readonly path?: string;
-  readonly op?: string;
   readonly operand?: Value;
   readonly test: (doc: Doc) => boolean;
 }
 
-/** `let` variables of the command. */
-type Variables = PlainObject | undefined;
+const other = (test: (doc: Doc) => boolean): Node => ({ op: 'other', children: [], test });
+const not = (node: Node): Node => other(doc => !node.test(doc));
 
-export const always: Node = { kind: 'and', children: [], test: () => true };
-export const other = (test: (doc: Doc) => boolean): Node => ({ kind: 'other', children: [], test });
-const negation = (node: Node): Node => other(doc => !node.test(doc));
-
-export function conjunction(children: Node[]): Node {
+export function and(children: Node[]): Node {
   if (children.length === 1) return children[0] as Node;
-  return { kind: 'and', children, test: doc => children.every(child => child.test(doc)) };
+  return { op: 'and', children, test: doc => children.every(child => child.test(doc)) };
 }
 
-const disjunction = (children: Node[]): Node => ({
-  kind: 'or',
-  children,
-  test: doc => children.some(child => child.test(doc)),
-});
+function or(children: Node[]): Node {
+  if (children.length === 1) return children[0] as Node;
+  return { op: 'or', children, test: doc => children.some(child => child.test(doc)) };
+}
 
-export function compileFilter(filter: Doc, variables?: Variables): Node {
-  return conjunction(
-    filter.fields.flatMap(({ name, value }) =>
-      name.startsWith('$') ? topLevel(name, value, variables) : compileField(name, value, variables),
-    ),
+const UNSUPPORTED = new Set(
+  words(`$expr $text $where $comment $rand $sampleRate $alwaysTrue $alwaysFalse $regex $options $all $mod $bitsAllSet
+    $bitsAllClear $bitsAnySet $bitsAnyClear $geoWithin $geoIntersects $near $nearSphere`),
+);
+
+function refuse(name: string): never {
+  return UNSUPPORTED.has(name) ? unsupported(name) : fail(2, `unknown operator: ${name}`);
+}
+
+export const compileFilter = (filter: Doc): Node =>
+  and(
+    filter.fields.map(({ name, value }) => {
+      if (name.startsWith('$')) return (own(CONNECTIVES, name) ?? refuse(name))(value, name);
+      return isOperatorDoc(value) ? onPath(name, value) : equals(name, value);
+    }),
   );
-}
 
-function topLevel(name: string, operand: Value, variables: Variables): Node[] {
-  switch (name) {
-    case '$and':
-      return [conjunction(clauses(name, operand, variables))];
-    case '$or':
-      return [disjunction(clauses(name, operand, variables))];
-    case '$nor':
-      return [negation(disjunction(clauses(name, operand, variables)))];
-    case '$expr':
-      return [other(compileExpression(operand, variables).test)];
-    case '$jsonSchema': {
-      const schema = operand instanceof Doc ? compileSchema(operand) : fail(14, '$jsonSchema must be an object');
-      return [other(doc => schema(doc) === undefined)];
-    }
-    case '$comment':
-      return [];
-    case '$alwaysTrue':
-      return [always];
-    case '$alwaysFalse':
-      return [negation(always)];
-    case '$text':
-      return fail(27, 'text index required for $text query');
-    case '$where':
-      return fail(115, '$where is not supported by this server');
-    default:
-      return fail(2, `unknown top level operator: ${name}. Names with a $ need $getField or $setField.`);
-  }
-}
+const own = <T>(table: Record<string, T>, name: string): T | undefined =>
+  Object.hasOwn(table, name) ? table[name] : undefined;
 
-function clauses(name: string, operand: Value, variables: Variables): Node[] {
+const CONNECTIVES: Record<string, (operand: Value, name: string) => Node> = {
+  $and: (operand, name) => and(clauses(operand, name)),
+  $or: (operand, name) => or(clauses(operand, name)),
+  $nor: (operand, name) => not(or(clauses(operand, name))),
+  $jsonSchema(operand) {
+    const schema = compileSchema(operand);
+    return other(doc => schema(doc) === undefined);
+  },
+};
+
+function clauses(operand: Value, name: string): Node[] {
   if (!Array.isArray(operand) || operand.length === 0) return fail(2, `${name} argument must be a non-empty array`);
   return operand.map(item =>
-    item instanceof Doc ? compileFilter(item, variables) : fail(2, `${name} argument's entries must be objects`),
+    item instanceof Doc ? compileFilter(item) : fail(2, `${name} argument's entries must be objects`),
   );
 }
 
@@ -85,88 +72,105 @@ export function isOperatorDoc(value: Value | undefined): value is Doc {
   return name.startsWith('$') && !['$ref', '$id', '$db'].includes(name);
 }
 
-function compileField(path: string, operand: Value, variables: Variables): Node[] {
-  return isOperatorDoc(operand) ? compileOperators(path, operand, variables) : [equals(path, operand)];
+/** All operators of {path: {$gt: 1, $lt: 5}}. */
+const onPath = (path: string, operators: Doc): Node =>
+  and(
+    operators.fields.map(({ name, value }) => {
+      const special = own(ON_PATH, name);
+      if (special) return special(path, value);
+      const plain = name.startsWith('$') && !UNSUPPORTED.has(name) && Object.hasOwn(PREDICATES, name.slice(1));
+      return plain ? predicate(path, name.slice(1), value) : refuse(name);
+    }),
+  );
+
+const ON_PATH: Record<string, (path: string, operand: Value) => Node> = {
+  $ne: (path, operand) => not(equals(path, operand)),
+  $eq: equals,
+  $nin: (path, operand) => not(predicate(path, 'in', operand)),
+  $exists: (path, operand) =>
+    truthy(operand) ? predicate(path, 'exists', true) : not(predicate(path, 'exists', true)),
+  $not(path, operand) {
+    return isOperatorDoc(operand) ? not(onPath(path, operand)) : fail(2, '$not needs a document of operators');
+  },
+  $elemMatch(path, operand) {
+    if (!(operand instanceof Doc)) return fail(2, '$elemMatch needs an Object');
+    const ofValues = isOperatorDoc(operand) && !((operand.first?.name as string) in CONNECTIVES);
+    const node = ofValues ? onPath('', operand) : compileFilter(operand);
+    const one = (item: Value) =>
+      ofValues ? node.test(new Doc().set('', item)) : item instanceof Doc && node.test(item);
+    const parts = splitPath(path);
+    const test = (doc: Doc) => visit(doc, parts, value => Array.isArray(value) && value.some(one));
+    // The children tell the planner that one element meets all of them.
+    return { op: 'elemMatch', path, children: ofValues ? [] : [node], test };
+  },
+};
+
+function equals(path: string, operand: Value): Node {
+  return predicate(path, operand instanceof BSONRegExp ? 'regex' : 'eq', operand);
 }
 
-const equals = (path: string, operand: Value) =>
-  fieldNode(path, operand instanceof BSONRegExp ? 'regex' : 'eq', operand);
-
-function compileOperators(path: string, operators: Doc, variables: Variables): Node[] {
-  return operators.fields.flatMap(({ name, value }) => {
-    switch (name) {
-      case '$ne':
-        if (value instanceof BSONRegExp) return fail(2, "Can't have regex as arg to $ne.");
-        return [negation(fieldNode(path, 'eq', value))];
-      case '$exists': {
-        const there = fieldNode(path, 'exists', true);
-        return [truthy(value) ? there : negation(there)];
-      }
-      case '$nin':
-        return [negation(fieldNode(path, 'in', value))];
-      case '$not':
-        if (value instanceof BSONRegExp) return [negation(equals(path, value))];
-        if (!isOperatorDoc(value)) return fail(2, '$not needs a regex or a document of operators');
-        return [negation(conjunction(compileOperators(path, value, variables)))];
-      case '$all':
-        return compileAll(path, value, variables);
-      case '$elemMatch':
-        return [elemMatch(path, value, variables)];
-      case '$regex':
-        return [fieldNode(path, 'regex', withOptions(value, operators.get('$options')))];
-      case '$options':
-        return operators.has('$regex') ? [] : fail(2, '$options needs a $regex');
-      case '$comment':
-        return [];
-      default:
-        return [fieldNode(path, name.startsWith('$') ? name.slice(1) : fail(2, `unknown operator: ${name}`), value)];
-    }
-  });
-}
-
-function withOptions(pattern: Value, options: Value | undefined): Value {
-  if (options !== undefined && typeof options !== 'string') return fail(2, '$options has to be a string');
-  if (pattern instanceof BSONRegExp) return new BSONRegExp(pattern.pattern, options ?? pattern.options);
-  return typeof pattern === 'string' ? new BSONRegExp(pattern, options) : fail(2, '$regex has to be a string');
-}
-
-function compileAll(path: string, operand: Value, variables: Variables): Node[] {
-  if (!Array.isArray(operand)) return fail(2, '$all needs an array');
-  if (operand.length === 0) return [negation(always)];
-  return operand.map(item => {
-    const { name = '', value = null } = (item instanceof Doc && item.first) || {};
-    if (name === '$elemMatch') return elemMatch(path, value, variables);
-    return name.startsWith('$') ? fail(2, 'no $ expressions in $all') : equals(path, item);
-  });
-}
-
-function elemMatch(path: string, operand: Value, variables: Variables): Node {
-  if (!(operand instanceof Doc)) return fail(2, '$elemMatch needs an Object');
+function predicate(path: string, op: string, operand: Value): Node {
+  const accepts = (PREDICATES[op] as (operand: Value) => Test)(operand);
   const parts = splitPath(path);
-  const ofValues = isOperatorDoc(operand) && !['$and', '$or', '$nor', '$where'].includes(operand.first?.name ?? '');
-  const node = ofValues ? conjunction(compileOperators('', operand, variables)) : compileFilter(operand, variables);
-  const one = (item: Value): boolean =>
-    ofValues ? node.test(new Doc().set('', item)) : item instanceof Doc && node.test(item);
-  const leaf = (value: Value | undefined) => Array.isArray(value) && anyOf(value, one);
-  const test = (doc: Doc) => visit(doc, parts, 0, leaf);
-  // The children tell the planner that one element meets all of them.
-  return { kind: 'field', op: 'elemMatch', path, children: ofValues ? [] : [node], test };
+  const leaf: Test = WHOLE.has(op) ? accepts : value => accepts(value) || (Array.isArray(value) && value.some(accepts));
+  return { op, path, operand, children: [], test: doc => visit(doc, parts, leaf) };
 }
 
-function anyOf(values: Value[], test: (value: Value) => boolean): boolean {
-  const index = values.findIndex(test);
-  if (index >= 0) matched.index = index;
-  return index >= 0;
+type Test = (value: Value | undefined) => boolean;
+
+/** These look at an array as it is, and not also element by element. */
+const WHOLE = new Set(['exists', 'size']);
+
+const PREDICATES: Record<string, (operand: Value) => Test> = {
+  eq: operand => value => equal(value ?? null, operand) && (value !== undefined || operand === null),
+  regex(operand) {
+    const { pattern, options } = operand as BSONRegExp;
+    if (/[^ims]/.test(options)) unsupported(`the option ${options} of a regular expression`);
+    const expression = new RegExp(pattern, options);
+    return value => typeof value === 'string' && expression.test(value);
+  },
+  gt: operand => ordering(operand, c => c > 0, false),
+  gte: operand => ordering(operand, c => c >= 0, true),
+  lt: operand => ordering(operand, c => c < 0, false),
+  lte: operand => ordering(operand, c => c <= 0, true),
+  in(operand) {
+    if (!Array.isArray(operand)) return fail(2, '$in needs an array');
+    if (operand.some(isOperatorDoc)) fail(2, 'cannot nest $ under $in');
+    if (operand.some(item => item instanceof BSONRegExp)) unsupported('a regular expression in $in');
+    const keys = new Set(operand.map(keyOf));
+    return value => keys.has(keyOf(value ?? null));
+  },
+  // Without it ($exists: false) is the negation.
+  exists: () => value => value !== undefined,
+  type: typeTest,
+  size(operand) {
+    const size = asNumber(operand);
+    if (size === undefined) return fail(2, `Failed to parse $size. Expected a number in: $size: ${typeName(operand)}`);
+    if (!Number.isInteger(size) || size < 0) return fail(2, 'Failed to parse $size. Expected a non-negative integer');
+    return value => Array.isArray(value) && value.length === size;
+  },
+};
+
+/** Compares within one type only, as MongoDB does; MinKey and MaxKey compare with everything. */
+function ordering(operand: Value, wanted: (comparison: number) => boolean, orEqual: boolean): Test {
+  const order = typeOrder(operand);
+  if (operand === null) return value => orEqual && (value === undefined || value === null);
+  if (operand instanceof BSONRegExp) return fail(2, "Can't have RegEx as arg to predicate over field");
+  const any = order === ORDER.minKey || order === ORDER.maxKey;
+  const nan = Number.isNaN(asNumber(operand));
+  return value => {
+    if (value === undefined || (typeOrder(value) !== order && !any)) return false;
+    return (any || nan === Number.isNaN(asNumber(value))) && wanted(compare(value, operand));
+  };
 }
 
-function fieldNode(path: string, op: string, operand: Value): Node {
-  const compile = Object.hasOwn(fieldPredicates, op) ? fieldPredicates[op] : undefined;
-  if (!compile) return fail(2, `unknown operator: $${op}`);
-  const accepts = compile(operand);
-  const whole = WHOLE.has(op);
-  const leaf = (value: Value | undefined): boolean =>
-    (!whole && Array.isArray(value) && anyOf(value, accepts)) || accepts(value);
-  const parts = splitPath(path);
-  const test = (doc: Doc) => (parts.length === 1 ? leaf(doc.get(path)) : visit(doc, parts, 0, leaf));
-  return { kind: 'field', path, op, operand, children: [], test };
+/** A test for the types that a `$type` or `bsonType` operand names. */
+export function typeTest(operand: Value): Test {
+  const wanted: unknown[] = (Array.isArray(operand) ? operand : [operand]).map(item => {
+    const alias = typeof item === 'string' ? item : (asNumber(item) ?? '');
+    return alias === 'number'
+      ? ORDER.number
+      : (typesByAlias.get(alias) ?? fail(2, `Unknown type name alias: ${show(item)}`));
+  });
+  return value => value !== undefined && (wanted.includes(typeOf(value)) || wanted.includes(typeOrder(value)));
 }

@@ -14,57 +14,19 @@ export function splitPath(path: string): string[] {
 
 export const isIndex = (part: string): boolean => /^(0|[1-9]\d*)$/.test(part);
 
-/** The index within the outermost array that the last successful visit went through; what `$` in an update stands for. */
-export const matched: { index: number | undefined } = { index: undefined };
+type Leaf = (value: Value | undefined) => boolean;
 
 /**
- * Calls `leaf` for every value a path can mean in a document (arrays on the way fan out; a missing end is undefined)
- * until one call returns true.
+ * Calls `leaf` for every value a path can mean (arrays on the way fan out; a missing end is undefined) until one call
+ * returns true.
  */
-export function visit(doc: Doc, parts: string[], at: number, leaf: (value: Value | undefined) => boolean): boolean {
-  const value = doc.get(parts[at] as string);
-  if (at === parts.length - 1) return leaf(value);
-  if (value instanceof Doc) return visit(value, parts, at + 1, leaf);
-  if (Array.isArray(value)) return visitArray(value, parts, at + 1, leaf);
-  return leaf(undefined);
-}
-
-function visitArray(
-  values: Value[],
-  parts: string[],
-  at: number,
-  leaf: (value: Value | undefined) => boolean,
-): boolean {
-  const part = parts[at] as string;
-  if (isIndex(part)) {
-    const value = values[Number(part)];
-    if (at === parts.length - 1) {
-      if (value !== undefined && leaf(value)) return true;
-    } else if (
-      value instanceof Doc
-        ? visit(value, parts, at + 1, leaf)
-        : Array.isArray(value) && visitArray(value, parts, at + 1, leaf)
-    ) {
-      return true;
-    }
-  }
-  for (let i = 0; i < values.length; i++) {
-    const item = values[i];
-    if (item instanceof Doc && visit(item, parts, at, leaf)) {
-      matched.index = i;
-      return true;
-    }
-  }
-  return false;
-}
-
-/** All values at a path, arrays on the way and at its end opened: what `distinct` lists. */
-export function valuesAt(doc: Doc, path: string): Value[] {
-  const found: Value[] = [];
-  visit(doc, splitPath(path), 0, value => {
-    if (Array.isArray(value)) found.push(...value);
-    else if (value !== undefined) found.push(value);
-    return false;
-  });
-  return found;
+export function visit(value: Value | undefined, parts: string[], leaf: Leaf, at = 0): boolean {
+  const part = parts[at];
+  if (part === undefined) return leaf(value);
+  if (value instanceof Doc) return visit(value.get(part), parts, leaf, at + 1);
+  if (!Array.isArray(value)) return leaf(undefined);
+  const item = isIndex(part) ? value[Number(part)] : undefined;
+  const leads = at + 1 === parts.length ? item !== undefined : item instanceof Doc || Array.isArray(item);
+  if (leads && visit(item, parts, leaf, at + 1)) return true;
+  return value.some(element => element instanceof Doc && visit(element, parts, leaf, at));
 }

@@ -1,33 +1,24 @@
-import { AFTER, type Constraint, constraintsOf, implies, type Range, rangesOf } from './bounds.ts';
 import { type Collection, findIndex, type Index } from './collection.ts';
-import { fail } from './errors.ts';
+import { fail, unsupported } from './errors.ts';
+import type { IndexField, Sort } from './index-keys.ts';
 import type { Node } from './match.ts';
-import type { Sort } from './sort.ts';
-import { asNumber, Doc, type Value } from './value.ts';
+import { Doc, ORDER, typeOrder, type Value } from './value.ts';
+import { complement, componentEnd, keyOf } from './value-order.ts';
 
-export interface IndexPlan {
-  readonly kind: 'index';
-  readonly index: Index;
+/** Keys of one index field from `from` up to, not including, `to`. */
+export interface Range {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** How the documents are reached: by an index, or one after the other. */
+export interface Plan {
+  readonly index?: Index;
   /** Per index field; undefined = not bounded. */
   readonly ranges: (Range[] | undefined)[];
-  readonly backward: boolean;
-  /** The scan delivers the order that was asked for. */
+  /** It delivers the order that was asked for. */
   readonly sorted: boolean;
 }
-
-interface UnionPlan {
-  readonly kind: 'union';
-  readonly branches: IndexPlan[];
-  readonly sorted: false;
-}
-
-interface ScanPlan {
-  readonly kind: 'scan';
-  readonly backward: boolean;
-  readonly sorted: boolean;
-}
-
-export type Plan = IndexPlan | UnionPlan | ScanPlan;
 
 interface PlanRequest {
   readonly filter: Node;
@@ -36,28 +27,106 @@ interface PlanRequest {
   readonly hint?: Value | undefined;
 }
 
-/** Point combinations beyond this are estimated as one range. */
-const MOST_POINTS = 256;
+/** Sorts behind every key that begins with what stands before it: no component begins with this byte. */
+export const AFTER = '\xff';
+const point = (key: string): Range => ({ from: key, to: key + AFTER });
+export const isPoint = ({ from, to }: Range): boolean => to === from + AFTER;
+const ALL: Range = { from: '\0', to: AFTER };
+const NULL = point(keyOf(null));
+const covers = (outer: Range, inner: Range) => outer.from <= inner.from && inner.to <= outer.to;
+
+/** What a filter demands of one path. */
+interface Constraint {
+  readonly path: string;
+  readonly ranges: Range[];
+  /** No document without the field can pass. */
+  readonly needsField: boolean;
+}
+
+/** What a filter demands as far as an index can use it. Only conjunctions count. */
+function constraintsOf(node: Node, prefix = ''): Constraint[] {
+  const { op, children, path = '', operand = null } = node;
+  if (op === 'and') return children.flatMap(child => constraintsOf(child, prefix));
+  if (op === 'elemMatch') return children.flatMap(child => constraintsOf(child, `${prefix}${path}.`));
+  const ranges = op === 'other' || op === 'or' ? undefined : rangesFor(op, operand);
+  if (!ranges) return [];
+  return [{ path: prefix + path, ranges, needsField: op === 'exists' || !ranges.some(range => covers(range, NULL)) }];
+}
+
+/** undefined = an index does not help with it. */
+function rangesFor(op: string, operand: Value): Range[] | undefined {
+  if (op === 'exists') return [ALL];
+  if (op === 'in' && Array.isArray(operand))
+    return operand.some(Array.isArray) ? undefined : [...new Set(operand.map(keyOf))].sort().map(point);
+  const order = typeOrder(operand);
+  if (order === ORDER.array) return undefined;
+  const { from, to } = point(keyOf(operand));
+  if (op === 'eq') return [{ from, to }];
+  if (order === ORDER.minKey || order === ORDER.maxKey) return undefined;
+  const [least, next] = [String.fromCharCode(order), String.fromCharCode(order + 1)];
+  if (op === 'gte') return [{ from, to: next }];
+  if (op === 'gt') return [{ from: to, to: next }];
+  if (op === 'lte') return [{ from: least, to }];
+  return op === 'lt' ? [{ from: least, to: from }] : undefined;
+}
+
+const intersect = (some: Range[], others: Range[]): Range[] =>
+  some.flatMap(a =>
+    others.flatMap(b => {
+      const [from, to] = [a.from > b.from ? a.from : b.from, a.to < b.to ? a.to : b.to];
+      return from < to ? [{ from, to }] : [];
+    }),
+  );
+
+/** The ranges of one index field, or undefined if the filter says nothing about it. */
+function rangesOf({ path, multikey, descending }: IndexField, constraints: Constraint[]): Range[] | undefined {
+  const [first, ...others] = constraints.filter(constraint => constraint.path === path).map(({ ranges }) => ranges);
+  if (!first) return undefined;
+  // Different elements of an array may meet different conditions: then only one of them bounds the scan.
+  const ranges = multikey ? first : others.reduce(intersect, first);
+  if (ranges[0] === ALL) return undefined;
+  return descending ? ranges.map(({ from, to }) => ({ from: mirror(to), to: mirror(from) })).reverse() : ranges;
+}
+
+/** A bound of ascending keys as one of descending keys. A lone byte stands for all values of a type. */
+function mirror(bound: string): string {
+  if (bound === ALL.from) return AFTER;
+  const key = bound.slice(0, componentEnd(bound, 0, false));
+  if (bound.length === 1 && bound !== NULL.from) return String.fromCharCode(256 - bound.charCodeAt(0));
+  return key === bound ? complement(key) + AFTER : complement(key);
+}
+
+/** True if every document the filter accepts meets a partial index's condition. */
+function implies(constraints: Constraint[], condition: Node): boolean {
+  if (condition.op === 'and') return condition.children.every(child => implies(constraints, child));
+  const [wanted] = constraintsOf(condition);
+  if (!wanted) return false;
+  return constraints.some(({ path, needsField, ranges }) => {
+    if (path !== wanted.path) return false;
+    if (condition.op === 'exists') return needsField;
+    return ranges.length > 0 && ranges.every(inner => wanted.ranges.some(outer => covers(outer, inner)));
+  });
+}
 
 /** Chooses the access path by the number of keys it expects to walk. An index that bounds anything beats a whole scan. */
-export function choosePlan(collection: Collection, request: PlanRequest): Plan {
-  const { filter, sort, hint } = request;
-  const natural = hint instanceof Doc ? hint.get('$natural') : undefined;
-  if (natural !== undefined) return { kind: 'scan', backward: (asNumber(natural) ?? 1) < 0, sorted: !sort };
+export function choosePlan(collection: Collection, { filter, sort, hint, limit = 0 }: PlanRequest): Plan {
+  if (hint instanceof Doc && hint.has('$natural')) unsupported('$natural');
   const hinted = hint === undefined ? undefined : findIndex(collection, hint);
   if (hint !== undefined && !hinted)
     fail(2, 'error processing query: planner returned error: hint provided does not correspond to an existing index');
   const constraints = constraintsOf(filter);
-  let best: { plan: IndexPlan; cost: number } | undefined;
+  let best: { plan: Plan; cost: number } = { plan: { ranges: [], sorted: !sort }, cost: Number.POSITIVE_INFINITY };
   for (const index of hinted ? [hinted] : collection.indexes.values()) {
-    const plan = usable(index, constraints, hinted !== undefined) ? planFor(index, constraints, sort) : undefined;
-    if (!plan || (!hinted && !plan.ranges[0] && !(sort && plan.sorted))) continue;
-    const cost = costOf(plan, request);
-    if (!best || cost < best.cost) best = { plan, cost };
+    if (!usable(index, constraints, hinted !== undefined)) continue;
+    const plan = planFor(index, constraints, sort);
+    const bounded = hinted !== undefined || plan.ranges[0] !== undefined;
+    if (!bounded && !(sort && plan.sorted)) continue;
+    const keys = estimate(index, plan.ranges) + (bounded ? 0 : collection.records.size);
+    const cost = !sort ? keys : !plan.sorted ? keys * 1.5 + 1 : limit > 0 ? Math.min(keys, limit * 4) : keys;
+    if (cost < best.cost) best = { plan, cost };
   }
-  if (hinted && !best) fail(291, 'error processing query: the hinted index cannot answer this query');
-  if (hinted || best?.plan.ranges[0]) return (best as { plan: IndexPlan }).plan;
-  return unionOf(collection, filter) ?? best?.plan ?? { kind: 'scan', backward: false, sorted: !sort };
+  if (hinted && !best.plan.index) fail(291, 'error processing query: the hinted index cannot answer this query');
+  return best.plan;
 }
 
 function usable(index: Index, constraints: Constraint[], hinted: boolean): boolean {
@@ -68,63 +137,40 @@ function usable(index: Index, constraints: Constraint[], hinted: boolean): boole
   );
 }
 
-function planFor(index: Index, constraints: Constraint[], sort: Sort | undefined): IndexPlan {
+function planFor(index: Index, constraints: Constraint[], sort: Sort | undefined): Plan {
   const all = index.fields.map(field => rangesOf(field, constraints));
-  const order = sort ? sortedBy(index, all, sort) : 'forward';
   // Two conditions on one array may be met by different elements, so only the first array field of an index is bounded.
   const firstMultikey = all.findIndex((field, i) => field && index.fields[i]?.multikey);
   const ranges = all.map((field, i) => (i > firstMultikey && index.fields[i]?.multikey ? undefined : field));
-  return { kind: 'index', index, ranges, backward: order === 'backward', sorted: order !== undefined };
+  return { index, ranges, sorted: !sort || isSortedBy(index, ranges, sort) };
 }
 
-/** In which direction the index delivers the sort order, if it does. Fields bound to one value do not matter. */
-function sortedBy({ fields }: Index, ranges: (Range[] | undefined)[], sort: Sort): 'forward' | 'backward' | undefined {
-  const fixed = fields.map(({ multikey }, i) => !multikey && ranges[i]?.length === 1 && ranges[i][0]?.point);
-  let direction: 'forward' | 'backward' | undefined;
+/** True if the index delivers the sort order. Fields bound to one value do not matter. */
+function isSortedBy({ fields }: Index, ranges: (Range[] | undefined)[], sort: Sort): boolean {
+  const fixed = fields.map(({ multikey }, i) => !multikey && ranges[i]?.length === 1 && ranges[i].every(isPoint));
   let at = 0;
-  for (const wanted of sort.fields) {
-    if (fields.some(({ path }, i) => path === wanted.path && fixed[i])) continue;
+  return sort.fields.every(wanted => {
+    if (fields.some(({ path }, i) => path === wanted.path && fixed[i])) return true;
     while (fields[at] && fields[at]?.path !== wanted.path && fixed[at]) at++;
     const field = fields[at++];
-    if (!field || field.path !== wanted.path || field.multikey) return undefined;
-    const needed = field.descending === wanted.direction < 0 ? 'forward' : 'backward';
-    if (direction && direction !== needed) return undefined;
-    direction = needed;
-  }
-  return direction ?? 'forward';
+    return field?.path === wanted.path && !field.multikey && field.descending === wanted.descending;
+  });
 }
 
-function costOf(plan: IndexPlan, { sort, limit = 0 }: PlanRequest): number {
-  const keys = estimate(plan);
-  if (!sort) return keys;
-  if (!plan.sorted) return keys * 1.5 + 1;
-  return limit > 0 ? Math.min(keys, limit * 4) : keys;
-}
+/** Point combinations beyond this are estimated as one range. */
+const MOST_POINTS = 256;
 
 /** About how many keys a plan walks: for each combination of points, what lies in the first ranges behind it. */
-function estimate({ index, ranges }: IndexPlan): number {
+function estimate({ keys }: Index, ranges: (Range[] | undefined)[]): number {
   let prefixes = [''];
-  let last: { from: string; to: string }[] = [{ from: '', to: AFTER }];
+  let last = [ALL];
   for (const field of ranges) {
-    if (!field) break;
-    if (!field.every(range => range.point) || prefixes.length * field.length > MOST_POINTS) {
-      last = field;
-      break;
-    }
+    last = field ?? [ALL];
+    if (!field?.every(isPoint) || prefixes.length * field.length > MOST_POINTS) break;
     prefixes = prefixes.flatMap(prefix => field.map(range => prefix + range.from));
+    last = [ALL];
   }
-  let keys = 0;
-  for (const prefix of prefixes)
-    for (const { from, to } of last) keys += index.keys.estimate(prefix + from, prefix + to);
-  return keys;
-}
-
-/** `$or` whose every branch has an index of its own. */
-function unionOf(collection: Collection, filter: Node): UnionPlan | undefined {
-  const or = [filter, ...(filter.kind === 'and' ? filter.children : [])].find(node => node.kind === 'or');
-  if (!or) return undefined;
-  const plans = or.children.map(child => choosePlan(collection, { filter: child }));
-  if (plans.some(plan => plan.kind === 'scan')) return undefined;
-  const branches = plans.flatMap(plan => (plan.kind === 'union' ? plan.branches : plan.kind === 'index' ? [plan] : []));
-  return { kind: 'union', branches, sorted: false };
+  return prefixes
+    .flatMap(prefix => last.map(({ from, to }) => keys.estimate(prefix + from, prefix + to)))
+    .reduce((sum, count) => sum + count, 0);
 }

@@ -1,6 +1,5 @@
-import { fail } from './errors.ts';
-import { compileExpression, type PlainObject } from './expression.ts';
-import { compileFilter, isOperatorDoc } from './match.ts';
+import { fail, unsupported } from './errors.ts';
+import { isOperatorDoc } from './match.ts';
 import { splitPath } from './paths.ts';
 import { asNumber, Doc, Field, truthy, type Value } from './value.ts';
 
@@ -10,14 +9,14 @@ type Leaf = true | ((old: Value | undefined, doc: Doc) => Value | undefined);
 
 export type Projection = (doc: Doc) => Doc;
 
-/** Compiles find's projection: inclusion or exclusion, `$slice`, `$elemMatch`, and expressions. */
-export function compileProjection(projection: Doc, variables?: PlainObject): Projection | undefined {
+/** Compiles a projection: inclusion or exclusion, `$slice`, paths and constants. */
+export function compileProjection(projection: Doc): Projection | undefined {
   if (projection.fields.length === 0) return undefined;
   const tree: Tree = new Map();
   let mode: boolean | undefined;
   let id: boolean | undefined;
   for (const { name, value } of projection.fields) {
-    if (name.endsWith('.$')) return fail(31277, 'positional projection is not supported by this server');
+    if (name.endsWith('.$')) unsupported('positional projection');
     const flag = typeof value === 'boolean' || asNumber(value) !== undefined ? truthy(value) : undefined;
     if (flag !== undefined && name === '_id') {
       id = flag;
@@ -27,7 +26,7 @@ export function compileProjection(projection: Doc, variables?: PlainObject): Pro
       fail(flag ? 31253 : 31254, `Cannot mix inclusion and exclusion in a projection: field ${name}`);
     if (flag !== undefined) mode = flag;
     else if (!(value instanceof Doc && value.has('$slice'))) mode ??= true;
-    addPath(tree, splitPath(name), flag === undefined ? computed(value, variables) : true, name);
+    addPath(tree, splitPath(name), flag === undefined ? computed(value) : true, name);
   }
   const including = mode ?? id ?? false;
   if (including ? id !== false : id === false) tree.set('_id', true);
@@ -47,30 +46,48 @@ function addPath(tree: Tree, parts: string[], leaf: Leaf, path: string): void {
   node.set(last, leaf);
 }
 
-function computed(value: Value, variables?: PlainObject): Leaf {
-  if (isOperatorDoc(value) && value.has('$slice')) return slice(value.get('$slice') as Value);
-  if (isOperatorDoc(value) && value.has('$elemMatch')) {
-    const node = compileFilter(new Doc().set('v', value));
-    return old => {
-      const found = Array.isArray(old) ? old.find(item => node.test(new Doc().set('v', [item]))) : undefined;
-      return found === undefined ? undefined : [found];
-    };
+function computed(value: Value): Leaf {
+  if (!isOperatorDoc(value) || !value.has('$slice')) {
+    const read = compileRead(value);
+    return (_old, doc) => read(doc);
   }
-  if (isOperatorDoc(value) && value.has('$meta')) fail(115, '$meta projections are not supported by this server');
-  const expression = compileExpression(value, variables);
-  return (_old, doc) => expression.evaluate(doc);
-}
-
-function slice(operand: Value): Leaf {
-  const numbers = (Array.isArray(operand) ? operand : [operand]).map(asNumber);
-  const [first = 0, count] = numbers;
-  if (numbers.includes(undefined) || numbers.length === 0 || numbers.length > 2) fail(28667, 'Invalid $slice syntax');
+  const operand = value.get('$slice');
+  const [first = 0, count, ...more] = (Array.isArray(operand) ? operand : [operand]).map(item => asNumber(item) ?? NaN);
+  if (Number.isNaN(first) || Number.isNaN(count) || more.length) fail(28667, 'Invalid $slice syntax');
   return old => {
     if (!Array.isArray(old)) return old;
-    if (count === undefined) return first >= 0 ? old.slice(0, first) : old.slice(first);
-    const from = first >= 0 ? first : Math.max(0, old.length + first);
+    if (count === undefined) return first < 0 ? old.slice(first) : old.slice(0, first);
+    const from = first < 0 ? Math.max(0, old.length + first) : first;
     return old.slice(from, from + count);
   };
+}
+
+/** Reads an aggregation expression's value from a document: a path (`$a.b`), a constant, or a document of these. */
+export function compileRead(expression: Value): (doc: Doc) => Value | undefined {
+  if (typeof expression === 'string' && expression.startsWith('$')) {
+    if (expression.startsWith('$$')) unsupported(expression);
+    const parts = splitPath(expression.slice(1));
+    return doc => valueAt(doc, parts, 0);
+  }
+  if (Array.isArray(expression)) return unsupported('an expression with an array');
+  if (!(expression instanceof Doc)) return () => expression;
+  const fields = expression.fields.map(({ name, value }) => {
+    if (name.startsWith('$')) unsupported(`the expression ${name}`);
+    return { name, read: compileRead(value) };
+  });
+  return doc => {
+    const values = fields.map(({ name, read }) => ({ name, value: read(doc) }));
+    return new Doc(values.flatMap(({ name, value }) => (value === undefined ? [] : [new Field(name, value)])));
+  };
+}
+
+function valueAt(value: Value | undefined, parts: string[], at: number): Value | undefined {
+  if (at === parts.length) return value;
+  if (value instanceof Doc) return valueAt(value.get(parts[at] as string), parts, at + 1);
+  if (!Array.isArray(value)) return undefined;
+  return value
+    .map(item => (item instanceof Doc ? valueAt(item, parts, at) : undefined))
+    .filter(item => item !== undefined);
 }
 
 function apply(doc: Doc, tree: Tree, root: Doc, including: boolean): Doc {
@@ -82,8 +99,11 @@ function apply(doc: Doc, tree: Tree, root: Doc, including: boolean): Doc {
       if ((node === true) === including) fields.push(field);
     } else add(field.name, within(field.value, node, root, including));
   }
-  if (including)
-    for (const [name, node] of tree) if (typeof node === 'function' && !doc.has(name)) add(name, node(undefined, root));
+  for (const [name, node] of tree) {
+    if (!including || node === true || doc.has(name)) continue;
+    const made = node instanceof Map ? apply(new Doc(), node, root, including) : node(undefined, root);
+    if (!(node instanceof Map) || (made as Doc).first) add(name, made);
+  }
   return new Doc(fields);
 }
 

@@ -1,9 +1,10 @@
 import { type Collection, docOf, type Rec } from './collection.ts';
-import { CommandError } from './errors.ts';
-import type { Node } from './match.ts';
+import { type Arguments, type Context, collectionOf } from './context.ts';
+import { CommandError, fail } from './errors.ts';
+import { compileSort, type Sort } from './index-keys.ts';
+import { compileFilter, type Node } from './match.ts';
 import { choosePlan, type Plan } from './plan.ts';
 import { type Counters, scan } from './scan.ts';
-import { best, type Sort } from './sort.ts';
 import type { Transaction } from './transaction.ts';
 import { Doc, type Value } from './value.ts';
 
@@ -35,6 +36,46 @@ const SLICE_MS = 5;
 /** The clock is read once for so many documents. */
 const CHECK_EVERY = 32;
 
+/** What a command, or one statement of a bulk, looks for. `more` is what its fields do not say. */
+export function queryOf(context: Context, more: Partial<QueryOptions> = {}, args: Arguments = context.args): Query {
+  const filter = args.optionalDoc('filter') ?? args.optionalDoc('query') ?? args.doc('q');
+  const sort = args.doc('sort');
+  return new Query(collectionOf(context), {
+    filter: compileFilter(filter),
+    sort: sort.first ? compileSort(sort) : undefined,
+    hint: args.get('hint'),
+    skip: args.count('skip'),
+    transaction: context.transaction,
+    deadline: context.deadline,
+    ...more,
+  });
+}
+
+export function findQuery(context: Context): Query {
+  const { args } = context;
+  const query = queryOf(context, { limit: args.count('limit') });
+  const bounds = within(args);
+  const { filter } = query.options;
+  if (!bounds) return query;
+  return queryOf(context, {
+    ...query.options,
+    filter: { ...filter, op: 'other', test: found => bounds(found) && filter.test(found) },
+  });
+}
+
+/** `min` and `max`: documents whose index key lies in [min, max). */
+function within(args: Arguments): ((document: Doc) => boolean) | undefined {
+  const [min, max] = [args.optionalDoc('min'), args.optionalDoc('max')];
+  const hint = args.get('hint');
+  if (!min && !max) return undefined;
+  if (!(hint instanceof Doc)) return fail(51173, 'A hint (the key of an index) must be provided when using min/max');
+  const order = compileSort(hint);
+  return document => !(min && order.key(document) < order.key(min)) && !(max && order.key(document) >= order.key(max));
+}
+
+export const countQuery = (context: Context): Query =>
+  queryOf(context, { limit: Math.abs(context.args.optionalNumber('limit') ?? 0) });
+
 /** A running query. It works in slices, so that a long scan does not hold up everybody else. */
 export class Query {
   readonly collection: Collection | undefined;
@@ -49,14 +90,14 @@ export class Query {
   constructor(collection: Collection | undefined, options: QueryOptions) {
     this.collection = collection;
     this.options = options;
-    const { sort, limit, skip = 0, transaction } = options;
+    const { limit, skip = 0, transaction } = options;
     this.#toSkip = skip;
     const planned: Plan = collection
       ? choosePlan(collection, { ...options, limit: limit ? limit + skip : 0 })
-      : { kind: 'scan', backward: false, sorted: true };
+      : { ranges: [], sorted: true };
     // What only the transaction sees is put behind the scan, so the index no longer gives the order.
     const overlaid = collection && (transaction?.own.has(collection) || transaction?.before.has(collection));
-    this.plan = overlaid && sort && planned.kind === 'index' ? { ...planned, sorted: false } : planned;
+    this.plan = overlaid ? { ...planned, sorted: !options.sort } : planned;
   }
 
   /** Every candidate in turn: a match, or undefined for one that does not match (so that the caller can pause). */
@@ -78,17 +119,21 @@ export class Query {
   }
 
   async #sorted(sort: Sort): Promise<Iterator<Match>> {
-    let found: { item: Match; values: Value[] }[] = [];
     const { skip = 0, limit = 0, deadline } = this.options;
     const kept = limit > 0 ? skip + limit : Number.POSITIVE_INFINITY;
+    let found: { match: Match; key: string }[] = [];
+    const cut = () => {
+      found.sort((a, b) => (a.key < b.key ? -1 : Number(a.key > b.key)));
+      if (found.length > kept) found = found.slice(0, kept);
+    };
     await sliced(this.#candidates(), deadline, match => {
-      if (match) found.push({ values: sort.values(match.doc), item: lighter(match, found.length) });
+      if (match) found.push({ key: sort.key(match.doc), match: lighter(match, found.length) });
       // The best few of many: what cannot be among them is thrown away early.
-      if (found.length >= kept * 2 + KEPT_DECODED) found = best(found, sort, kept);
+      if (found.length >= kept * 2 + KEPT_DECODED) cut();
       return true;
     });
-    const items = best(found, sort, kept).map(({ item }) => item);
-    return items.values();
+    cut();
+    return found.map(({ match }) => match).values();
   }
 
   /** Hands matches to `take` until it returns false or there are no more. */

@@ -1,17 +1,17 @@
 import { aggregateCommand } from './aggregate.ts';
-import { countQuery, findQuery, queryOf } from './command-query.ts';
 import type { Commands, Context } from './context.ts';
 import { cursorReply, sourceOf } from './cursors.ts';
 import { CommandError, fail } from './errors.ts';
 import { explain } from './explain.ts';
-import { valuesAt } from './paths.ts';
+import { splitPath, visit } from './paths.ts';
 import { compileProjection } from './project.ts';
+import { countQuery, findQuery, queryOf } from './query.ts';
 import { asNumber, type Doc, doc, type Value } from './value.ts';
 import { keyOf } from './value-order.ts';
 
 async function find(context: Context): Promise<Doc> {
   const { args, db } = context;
-  const source = sourceOf(findQuery(context), compileProjection(args.doc('projection'), args.variables));
+  const source = sourceOf(findQuery(context), compileProjection(args.doc('projection')));
   return cursorReply(context, `${db}.${args.collection()}`, source);
 }
 
@@ -59,7 +59,11 @@ async function distinct(context: Context): Promise<Doc> {
   const key = context.args.string('key');
   const found = new Map<string, Value>();
   await queryOf(context).each(match => {
-    for (const value of valuesAt(match.doc, key)) found.set(keyOf(value), found.get(keyOf(value)) ?? value);
+    visit(match.doc, splitPath(key), value => {
+      for (const item of Array.isArray(value) ? value : [value])
+        if (item !== undefined && !found.has(keyOf(item))) found.set(keyOf(item), item);
+      return false;
+    });
     return true;
   });
   return doc({ values: [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value) });
@@ -67,9 +71,9 @@ async function distinct(context: Context): Promise<Doc> {
 
 export const readCommands: Commands = {
   find: {
-    fields: `filter projection sort skip limit batchSize singleBatch hint let collation noCursorTimeout allowDiskUse
+    fields: `filter projection sort skip limit batchSize singleBatch hint collation noCursorTimeout allowDiskUse
       allowPartialResults min max`,
-    refused: 'tailable awaitData returnKey showRecordId oplogReplay',
+    refused: 'let tailable awaitData returnKey showRecordId oplogReplay',
     inTransaction: true,
     run: find,
   },
@@ -78,7 +82,8 @@ export const readCommands: Commands = {
   count: { fields: 'query limit skip hint collation fields', run: count },
   distinct: { fields: 'key query hint collation', inTransaction: true, run: distinct },
   aggregate: {
-    fields: 'pipeline cursor explain allowDiskUse hint let collation bypassDocumentValidation',
+    fields: 'pipeline cursor allowDiskUse hint collation bypassDocumentValidation',
+    refused: 'explain let',
     inTransaction: true,
     run: aggregateCommand,
   },

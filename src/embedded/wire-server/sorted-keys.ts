@@ -22,19 +22,18 @@ export class SortedKeys<T> {
     for (let i = 0; i < keys.length; i += step)
       this.leaves[i / step] = { keys: keys.slice(i, i + step), items: items.slice(i, i + step) };
     this.size = keys.length;
-    this.version++;
   }
 
   /** Where a key is or belongs. */
-  place(key: string): { leaf: number; index: number } {
-    const leaf = firstFrom(1, this.leaves.length, i => ((this.leaves[i] as Leaf<T>).keys[0] as string) > key) - 1;
-    const { keys } = this.leaves[leaf] as Leaf<T>;
-    return { leaf, index: firstFrom(0, keys.length, i => (keys[i] as string) >= key) };
+  place(key: string): { at: number; leaf: Leaf<T>; index: number } {
+    const at = firstFrom(1, this.leaves.length, i => ((this.leaves[i] as Leaf<T>).keys[0] as string) > key) - 1;
+    const leaf = this.leaves[at] as Leaf<T>;
+    return { at, leaf, index: firstFrom(0, leaf.keys.length, i => (leaf.keys[i] as string) >= key) };
   }
 
   add(key: string, item: T): void {
-    const { leaf: at, index } = this.place(key);
-    const { keys, items } = this.leaves[at] as Leaf<T>;
+    const { at, leaf, index } = this.place(key);
+    const { keys, items } = leaf;
     const known = keys[index] === key ? 1 : 0;
     keys.splice(index, known, key);
     items.splice(index, known, item);
@@ -47,23 +46,21 @@ export class SortedKeys<T> {
   }
 
   delete(key: string): void {
-    const { leaf: at, index } = this.place(key);
-    const { keys, items } = this.leaves[at] as Leaf<T>;
-    if (keys[index] !== key) return;
-    keys.splice(index, 1);
-    items.splice(index, 1);
+    const { at, leaf, index } = this.place(key);
+    if (leaf.keys[index] !== key) return;
+    leaf.keys.splice(index, 1);
+    leaf.items.splice(index, 1);
     this.size--;
     this.version++;
-    if (keys.length === 0 && this.leaves.length > 1) this.leaves.splice(at, 1);
+    if (leaf.keys.length === 0 && this.leaves.length > 1) this.leaves.splice(at, 1);
   }
 
   /** About how many keys lie in [low, high]: exact within a leaf, by the average across leaves. */
   estimate(low: string, high: string): number {
-    const from = this.place(low);
-    const to = this.place(high);
-    if (from.leaf === to.leaf) return Math.max(0, to.index - from.index);
-    const between = (to.leaf - from.leaf - 1) * (this.size / this.leaves.length);
-    return (this.leaves[from.leaf] as Leaf<T>).keys.length - from.index + to.index + between;
+    const [from, to] = [this.place(low), this.place(high)];
+    if (from.at === to.at) return Math.max(0, to.index - from.index);
+    const between = (to.at - from.at - 1) * (this.size / this.leaves.length);
+    return from.leaf.keys.length - from.index + to.index + between;
   }
 
   cursor(): Cursor<T> {
@@ -83,10 +80,10 @@ export function firstFrom(from: number, to: number, is: (index: number) => boole
   return low;
 }
 
-/** Walks a map in either direction. After a change of the map it finds its place again by its last key. */
+/** Walks a map upwards. After a change of the map it finds its place again by its last key. */
 export class Cursor<T> {
   readonly #map: SortedKeys<T>;
-  #leaf = 0;
+  #at = 0;
   #index = 0;
   #version = -1;
   key: string | undefined;
@@ -96,33 +93,24 @@ export class Cursor<T> {
     this.#map = map;
   }
 
-  /** Goes to the first key >= `key`, or back to the last one <= `key`; false if there is none. */
-  seek(key: string, back = false): boolean {
-    const { leaf, index } = this.#map.place(key);
-    const past = back && this.#map.leaves[leaf]?.keys[index] !== key;
-    return this.#settle(leaf, past ? index - 1 : index);
+  /** Goes to the first key >= `key`; false if there is none. */
+  seek(key: string): boolean {
+    const { at, index } = this.#map.place(key);
+    return this.#settle(at, index);
   }
 
-  next(back = false): boolean {
-    if (this.#version === this.#map.version) return this.#settle(this.#leaf, this.#index + (back ? -1 : 1));
-    const last = this.key as string;
-    return this.seek(last, back) && (this.key !== last || this.next(back));
+  next(): boolean {
+    if (this.#version === this.#map.version) return this.#settle(this.#at, this.#index + 1);
+    return this.seek(`${this.key}\0`);
   }
 
-  #settle(leafAt: number, at: number): boolean {
+  #settle(at: number, index: number): boolean {
     const { leaves, version } = this.#map;
-    let leaf = leafAt;
-    let index = at;
-    while (index >= (leaves[leaf] as Leaf<T>).keys.length && leaf + 1 < leaves.length) {
-      leaf++;
-      index = 0;
-    }
-    while (index < 0 && leaf > 0) index = (leaves[--leaf] as Leaf<T>).keys.length - 1;
-    this.#leaf = leaf;
-    this.#index = index;
-    this.#version = version;
-    this.key = leaves[leaf]?.keys[index];
-    this.item = leaves[leaf]?.items[index];
+    const past = index >= (leaves[at] as Leaf<T>).keys.length;
+    [this.#at, this.#index, this.#version] = past ? [at + 1, 0, version] : [at, index, version];
+    const leaf = leaves[this.#at];
+    this.key = leaf?.keys[this.#index];
+    this.item = leaf?.items[this.#index];
     return this.key !== undefined;
   }
 }

@@ -1,11 +1,9 @@
-import { Timestamp } from 'bson';
-import { words } from './context.ts';
-import { fail } from './errors.ts';
+import { toBytes } from './codec.ts';
+import { fail, unsupported } from './errors.ts';
 import { compileFilter, isOperatorDoc, type Node } from './match.ts';
 import { isIndex, splitPath } from './paths.ts';
-import { operators, timestampOf } from './update-operators.ts';
-import { changeDoc, KEEP, type Step, type UpdateContext } from './update-paths.ts';
-import { Doc, Field, show, typeName, type Value } from './value.ts';
+import { type Change, operators, type Situation, UNSUPPORTED } from './update-operators.ts';
+import { Doc, show, typeName, type Value } from './value.ts';
 import { equal } from './value-order.ts';
 
 /** Turns a document into its successor; returns the same object if nothing changes. */
@@ -13,22 +11,29 @@ export interface Update {
   readonly replacement: boolean;
   /** First parts of the paths it touches; undefined = all. */
   readonly touches: ReadonlySet<string> | undefined;
-  /** Uses `$`: the filter must say which array element matched. */
-  readonly positional: boolean;
-  apply(doc: Doc, context: Omit<UpdateContext, 'filters'>): Doc;
+  apply(doc: Doc, situation: Situation): Doc;
 }
 
-const NOT_CREATING = new Set(words(`$unset $pull $pullAll $pop`));
+interface Step {
+  readonly path: string;
+  readonly parts: string[];
+  readonly change: Change;
+  /** Missing parents are made; $unset and $pull do not. */
+  readonly creates: boolean;
+  readonly onlyOnInsert: boolean;
+  /** Array filters by the name in `$[name]`. */
+  readonly filters: Map<string, Node>;
+}
 
-export function compileUpdate(update: Value, arrayFilters: Value | undefined): Update {
-  if (Array.isArray(update)) return fail(115, 'updates by a pipeline are not supported by this server');
+export function compileUpdate(update: Value, arrayFilters?: Value): Update {
+  if (Array.isArray(update)) return unsupported('an update by a pipeline');
   if (!(update instanceof Doc)) return fail(9, 'Update argument must be either an object or an array');
   if (!isOperatorDoc(update)) {
     if (arrayFilters !== undefined) return fail(9, 'arrayFilters may not be specified for a replacement-style update');
     return compileReplacement(update);
   }
   const filters = compileArrayFilters(arrayFilters);
-  const steps = update.fields.flatMap(({ name, value }) => compileOperator(name, value));
+  const steps = update.fields.flatMap(({ name, value }) => compileOperator(name, value, filters));
   checkConflicts(steps);
   const used = new Set(steps.flatMap(step => step.parts.flatMap(part => /^\$\[(.+)\]$/.exec(part)?.[1] ?? [])));
   for (const name of used) if (!filters.has(name)) fail(2, `No array filter found for identifier '${name}'`);
@@ -38,32 +43,14 @@ export function compileUpdate(update: Value, arrayFilters: Value | undefined): U
   return {
     replacement: false,
     touches: new Set(steps.map(step => step.parts[0] as string)),
-    positional: steps.some(step => step.parts.includes('$')),
-    apply: (doc, context) => applySteps(doc, steps, { ...context, filters }),
+    apply(doc, situation) {
+      const wanted = steps.filter(step => situation.inserting || !step.onlyOnInsert);
+      const next = wanted.reduce((current, step) => changeDoc(current, step, 0, situation), doc);
+      if (next !== doc && !situation.inserting && !equal(next.get('_id') ?? null, doc.get('_id') ?? null))
+        fail(66, "Performing an update on the path '_id' would modify the immutable field '_id'");
+      return next;
+    },
   };
-}
-
-function applySteps(doc: Doc, steps: Step[], context: UpdateContext): Doc {
-  let next = doc;
-  for (const step of steps) {
-    if (step.onlyOnInsert && !context.inserting) continue;
-    let now = step;
-    if (step.source) {
-      const moved = step.source.reduce<Value | undefined>(
-        (at, part) => (at instanceof Doc ? at.get(part) : undefined),
-        next,
-      );
-      if (moved === undefined) continue;
-      const taken = changeDoc(next, { ...step, parts: step.source, change: () => undefined }, 0, context);
-      if (taken !== KEEP) next = taken;
-      now = { ...step, change: () => moved };
-    }
-    const after = changeDoc(next, now, 0, context);
-    if (after !== KEEP) next = after;
-  }
-  if (next !== doc && !context.inserting && !equal(next.get('_id') ?? null, doc.get('_id') ?? null))
-    fail(66, "Performing an update on the path '_id' would modify the immutable field '_id'");
-  return next;
 }
 
 function compileReplacement(update: Doc): Update {
@@ -72,20 +59,14 @@ function compileReplacement(update: Doc): Update {
   return {
     replacement: true,
     touches: undefined,
-    positional: false,
-    apply(doc, context) {
-      const id = doc.get('_id');
-      const wanted = update.get('_id');
-      if (id !== undefined && wanted !== undefined && !equal(id, wanted))
+    apply(doc) {
+      const id = doc.find('_id');
+      const wanted = update.find('_id');
+      if (id && wanted && !equal(id.value, wanted.value))
         fail(66, "After applying the update, the (immutable) field '_id' was found to have been altered");
+      const rest = update.fields.filter(field => field !== wanted);
       const first = id ?? wanted;
-      // A zero Timestamp at the top level means "now".
-      const stamped = (field: Field) =>
-        field.value instanceof Timestamp && field.value.isZero()
-          ? new Field(field.name, timestampOf(context.now))
-          : field;
-      const rest = update.fields.filter(field => field.name !== '_id').map(stamped);
-      return new Doc(first === undefined ? rest : [new Field('_id', first), ...rest]);
+      return new Doc(first ? [first, ...rest] : rest);
     },
   };
 }
@@ -94,48 +75,35 @@ function compileArrayFilters(value: Value | undefined): Map<string, Node> {
   const filters = new Map<string, Node>();
   if (value !== undefined && !Array.isArray(value)) fail(14, 'arrayFilters must be an array');
   for (const filter of (value ?? []) as Value[]) {
-    const name = filterName(filter);
+    const name = splitPath((filter instanceof Doc && filter.first?.name) || '$')[0] as string;
+    if (name.startsWith('$')) fail(9, 'Cannot use an expression without a top-level field name in arrayFilters');
     if (filters.has(name)) fail(9, `Found multiple array filters with the same top-level field name ${name}`);
     filters.set(name, compileFilter(filter as Doc));
   }
   return filters;
 }
 
-function filterName(filter: Value | undefined): string {
-  const { name, value } = (filter instanceof Doc && filter.first) || {};
-  if (name === undefined || (name.startsWith('$') && !Array.isArray(value)))
-    return fail(9, 'Cannot use an expression without a top-level field name in arrayFilters');
-  return name.startsWith('$') ? filterName((value as Value[])[0]) : (splitPath(name)[0] as string);
-}
-
-function compileOperator(name: string, operand: Value): Step[] {
+function compileOperator(name: string, operand: Value, filters: Map<string, Node>): Step[] {
   const make = Object.hasOwn(operators, name) ? operators[name] : undefined;
+  if (UNSUPPORTED.has(name)) unsupported(name);
   if (!make) return fail(9, `Unknown modifier: ${name}. Expected a valid update modifier or a pipeline`);
   if (!(operand instanceof Doc))
     return fail(
       9,
       `Modifiers operate on fields but we found type ${typeName(operand)} instead: {${name}: ${show(operand)}}`,
     );
-  return operand.fields.flatMap(({ name: path, value }): Step[] => {
+  return operand.fields.map(({ name: path, value }) => {
     const onlyOnInsert = name === '$setOnInsert';
-    const creates = !NOT_CREATING.has(name);
-    const step = { path, parts: checkPath(path), change: make(value, path), creates, onlyOnInsert };
-    if (name !== '$rename') return [step];
-    if (typeof value !== 'string') return fail(2, `The 'to' field for $rename must be a string: ${path}`);
-    if (path === value) return fail(2, `The source and target field for $rename must differ: ${path}`);
-    // The first step is there for the conflict check alone; the second moves the value.
-    const target = { path: value, parts: checkPath(value), source: step.parts };
-    return [
-      { ...step, creates: false },
-      { ...step, ...target },
-    ];
+    const creates = name !== '$unset' && name !== '$pull';
+    return { path, parts: checkPath(path), change: make(value, path), creates, onlyOnInsert, filters };
   });
 }
 
 function checkPath(path: string): string[] {
   const parts = splitPath(path);
   if (parts.includes('')) fail(56, `The update path '${path}' contains an empty field name, which is not allowed.`);
-  const wrong = parts.find(part => part.startsWith('$') && !/^\$(\[\w*\])?$/.test(part));
+  if (parts.includes('$')) unsupported('the positional operator $');
+  const wrong = parts.find(part => part.startsWith('$') && !/^\$\[\w*\]$/.test(part));
   if (wrong) fail(52, `The dollar ($) prefixed field '${wrong}' in '${path}' is not allowed in an update.`);
   if (parts[0]?.startsWith('$')) fail(2, `Cannot have array filter identifier in the first position in path '${path}'`);
   return parts;
@@ -155,4 +123,85 @@ function checkConflicts(steps: Step[]): void {
     const parent = paths.find((other, j) => (other === path ? j < i : path.startsWith(`${other}.`)));
     if (parent !== undefined) fail(40, `Updating the path '${path}' would create a conflict at '${parent}'`);
   });
+}
+
+/** The document with one step done to it; the same object if that changes nothing. */
+function changeDoc(doc: Doc, step: Step, at: number, situation: Situation): Doc {
+  const name = step.parts[at] as string;
+  const old = doc.get(name);
+  const value = changeValue(old, step, at + 1, situation);
+  if (value === old) return doc;
+  const next = doc.copy();
+  if (value === undefined) next.delete(name);
+  else next.set(name, value);
+  return next;
+}
+
+/** `at` is the part of the path that leads on from the value. */
+function changeValue(old: Value | undefined, step: Step, at: number, situation: Situation): Value | undefined {
+  const part = step.parts[at];
+  if (part === undefined) {
+    const value = step.change(old, situation);
+    return identical(old, value) ? old : value;
+  }
+  if (old instanceof Doc) return changeDoc(old, step, at, situation);
+  if (Array.isArray(old)) return changeArray(old, step, at, situation);
+  if (!step.creates) return old;
+  const path = step.parts.slice(0, at).join('.');
+  if (old !== undefined) return fail(28, `Cannot create field '${part}' in element {${path}: ${show(old)}}`);
+  if (!part.startsWith('$')) return changeDoc(new Doc(), step, at, situation);
+  return fail(2, `The path '${path}' must exist in the document in order to apply array updates.`);
+}
+
+/** Same value and same BSON type: then an update is no modification. */
+function identical(a: Value | undefined, b: Value | undefined): boolean {
+  if (a === b || !a || !b || typeof a !== 'object' || typeof b !== 'object') return a === b;
+  return toBytes(new Doc().set('', a)) === toBytes(new Doc().set('', b));
+}
+
+function changeArray(values: Value[], step: Step, at: number, situation: Situation): Value[] {
+  const next = values.slice();
+  for (const index of arrayIndexes(values, step, at)) {
+    const value = changeValue(values[index], step, at + 1, situation);
+    if (value === values[index]) continue;
+    while (next.length < index) next.push(null);
+    next[index] = value ?? null;
+  }
+  return next.length === values.length && next.every((value, i) => value === values[i]) ? values : next;
+}
+
+/** Which elements one part of a path means. */
+function arrayIndexes(values: Value[], { parts, creates, filters }: Step, at: number): number[] {
+  const part = parts[at] as string;
+  if (part === '$[]') return [...values.keys()];
+  if (part.startsWith('$[')) {
+    const name = part.slice(2, -1);
+    return values.flatMap((value, index) => (filters.get(name)?.test(new Doc().set(name, value)) ? [index] : []));
+  }
+  if (!isIndex(part)) {
+    if (creates) fail(28, `Cannot create field '${part}' in element {${parts.slice(0, at).join('.')}: []}`);
+    return [];
+  }
+  const index = Number(part);
+  if (index > values.length + 1_500_000) fail(2, `cannot add an element at index ${index}`);
+  return index >= values.length && !creates ? [] : [index];
+}
+
+/** The document an upsert starts from: the equalities of its filter. */
+export function upsertBase(filter: Node): Doc {
+  let base = new Doc();
+  const seen = new Set<string>();
+  const collect = ({ children, op, path = '', operand }: Node): void => {
+    if (op === 'and') children.forEach(collect);
+    const [value, ...more] = op === 'in' ? (operand as Value[]) : [operand];
+    if ((op !== 'eq' && op !== 'in') || value === undefined || more.length) return;
+    if (seen.has(path)) fail(54, `cannot infer query fields to set, path '${path}' is matched twice`);
+    seen.add(path);
+    base = compileUpdate(new Doc().set('$set', new Doc().set(path, value))).apply(base, {
+      now: new Date(0),
+      inserting: true,
+    });
+  };
+  collect(filter);
+  return base;
 }

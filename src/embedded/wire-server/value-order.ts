@@ -22,10 +22,10 @@ export function compare(a: Value, b: Value): number {
   return sign<number | bigint>(x, y) || Number(Number.isNaN(y)) - Number(Number.isNaN(x));
 }
 
-export const equal = (a: Value, b: Value): boolean => a === b || compare(a, b) === 0;
+export const equal = (a: Value, b: Value): boolean => a === b || (typeof a !== 'string' && compare(a, b) === 0);
 
 /** The text of a string, a symbol, or code. */
-export function textOf(value: Value): string {
+function textOf(value: Value): string {
   return typeof value === 'string' ? value : String((value as BSONSymbol).value ?? (value as Code).code);
 }
 
@@ -180,3 +180,7 @@ const LENGTHS: Record<number, number> = {
   [ORDER.timestamp]: 8,
   [ORDER.bool]: 1,
 };
+
+/** Every bit turned round: the order of descending keys. */
+export const complement = (text: string): string =>
+  Buffer.from(Buffer.from(text, 'latin1').map(byte => 255 - byte)).toString('latin1');

@@ -1,9 +1,8 @@
 import { Collection } from './collection.ts';
-import { queryOf } from './command-query.ts';
 import { Arguments, type Commands, type Context, collectionOf, words } from './context.ts';
 import { CloseConnection, CommandError, codeName, fail } from './errors.ts';
 import { compileProjection } from './project.ts';
-import type { Query } from './query.ts';
+import { type Query, queryOf } from './query.ts';
 import { earlierReply } from './sessions.ts';
 import type { Batch } from './store.ts';
 import type { Transaction } from './transaction.ts';
@@ -147,7 +146,7 @@ async function change(context: Context, batch: Batch, { query, update, upsert }:
     let blocker: Transaction | undefined;
     for (const match of matches) {
       if (done.has(match.rec ?? match)) continue;
-      const written = update ? writer.update(match, options.filter, update) : writer.remove(match);
+      const written = update ? writer.update(match, update) : writer.remove(match);
       ({ blocker } = written);
       if (blocker) break;
       done.add(match.rec);
@@ -220,7 +219,7 @@ async function findAndModify(context: Context): Promise<Doc> {
   if (removes === (given !== undefined)) fail(9, 'Either an update or remove=true must be specified, and not both');
   if (removes && (wantsNew || upsert)) fail(9, 'Cannot specify new=true or upsert=true together with remove=true');
   const compiled = given === undefined ? undefined : compileUpdate(given, args.get('arrayFilters'));
-  const project = compileProjection(args.doc('fields'), args.variables);
+  const project = compileProjection(args.doc('fields'));
   return writing(context, async batch => {
     if (upsert) targetCollection(context, batch);
     const query = () => queryOf(context, { limit: 1 });
@@ -234,14 +233,20 @@ async function findAndModify(context: Context): Promise<Doc> {
   });
 }
 
-const write = (run: Commands[string]['run'], fields: string) => ({ fields, writes: true, inTransaction: true, run });
+const write = (run: Commands[string]['run'], fields: string) => ({
+  fields,
+  refused: 'let',
+  writes: true,
+  inTransaction: true,
+  run,
+});
 
 export const writeCommands: Commands = {
   insert: write(insert, 'documents ordered bypassDocumentValidation'),
-  update: write(update, 'updates ordered bypassDocumentValidation let'),
-  delete: write(remove, 'deletes ordered let'),
+  update: write(update, 'updates ordered bypassDocumentValidation'),
+  delete: write(remove, 'deletes ordered'),
   findAndModify: write(
     findAndModify,
-    'query sort remove update new fields upsert bypassDocumentValidation arrayFilters hint let collation',
+    'query sort remove update new fields upsert bypassDocumentValidation arrayFilters hint collation',
   ),
 };

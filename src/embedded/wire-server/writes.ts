@@ -4,12 +4,10 @@ import { type Collection, duplicateKey, type Rec } from './collection.ts';
 import type { Context } from './context.ts';
 import { fail } from './errors.ts';
 import type { Node } from './match.ts';
-import { matched } from './paths.ts';
 import type { Match } from './query.ts';
 import type { Batch } from './store.ts';
 import { reservation, type Transaction, writeConflict } from './transaction.ts';
-import type { Update } from './update.ts';
-import { upsertBase } from './update-paths.ts';
+import { type Update, upsertBase } from './update.ts';
 import { Doc, Field, Oid, type Value } from './value.ts';
 import { keyOf } from './value-order.ts';
 
@@ -50,10 +48,8 @@ export class DocumentWriter {
   }
 
   /** Changes one document; `after` is `before` if that changes nothing. */
-  update({ rec, doc: before, bytes }: Match, filter: Node, update: Update): Written {
-    matched.index = undefined;
-    if (update.positional) filter.test(before);
-    const after = update.apply(before, { now: new Date(), inserting: false, position: matched.index });
+  update({ rec, doc: before, bytes }: Match, update: Update): Written {
+    const after = update.apply(before, { now: new Date(), inserting: false });
     if (after === before) return { before, after };
     this.#encode(after);
     if (after.raw === bytes) return { before, after: before };
@@ -68,7 +64,7 @@ export class DocumentWriter {
   upsert(filter: Node, update: Update): Written {
     const base = upsertBase(filter);
     const start = update.replacement ? new Doc(base.fields.filter(field => field.name === '_id')) : base;
-    return this.insert(update.apply(start, { now: new Date(), inserting: true, position: undefined }));
+    return this.insert(update.apply(start, { now: new Date(), inserting: true }));
   }
 
   /** Encodes a document that is to be stored; refuses what must not be. */
