@@ -105,8 +105,8 @@ async function playRound(round: {
 }
 
 /** What is not in the run's files already: publisher log, faults, processes and ledger. */
-function keepEvidence(runDir: string, { posts, faults, processes, jobs }: Evidence): string {
-  for (const [name, rows] of Object.entries({ posts, faults, processes, jobs })) {
+function keepEvidence(runDir: string, { posts, operations = [], faults, processes, jobs }: Evidence): string {
+  for (const [name, rows] of Object.entries({ posts, operations, faults, processes, jobs })) {
     writeFileSync(join(runDir, `${name}.jsonl`), rows.map(row => `${JSON.stringify(row)}\n`).join(''));
   }
   return runDir;

@@ -214,7 +214,7 @@ describe('I5: only known transitions', () => {
   });
 
   it('sees a status or a run key that the history does not explain', () => {
-    expect(judged(draft => (job(draft, 'a').status = 'cancelled')).broken).toEqual(['I5']);
+    expect(judged(draft => (job(draft, 'a').status = 'cancelled')).broken).toEqual(['I5', 'I11']);
     expect(judged(draft => (job(draft, 'a').runKey = 'other')).broken).toContain('I5');
   });
 
@@ -325,6 +325,12 @@ describe('I7: runs do not overlap', () => {
       cancelled.history = [change('T0', null, 'pending'), change('U1', 'pending', 'cancelled')];
       appendHistory(draft, 'a', change('U3', 'cancelled', 'pending'), ...again);
       Object.assign(cancelled, { runKey: null, runSeq: 2 });
+      const answered = { jobId: 'job-a', ms: 1, status: 200 };
+      draft.operations = [
+        { ...answered, kind: 'cancel', at: 1 },
+        { ...answered, kind: 'retry', at: 2 },
+        { ...answered, kind: 'cancel', at: 3 },
+      ];
       draft.runs = draft.runs.filter(candidate => candidate.key !== 'a');
     });
     expect(right.broken).toEqual([]);

@@ -1,10 +1,11 @@
 import { isTerminal } from '../../../src/pipeline/store/job-document.ts';
 import { type Casebook, hasWholeHistory, type Invariant, type PostRecord, type Violation } from './evidence.ts';
+import { mayBeDeleted } from './operations.ts';
 import { isAccepted } from './posting.ts';
 
 export const everyAcceptedJobEnds: Invariant = {
   id: 'I1',
-  title: 'every 202 is terminal after quiet',
+  title: 'every 202 is terminal after quiet, unless it was deleted',
   check(casebook) {
     const violations: Violation[] = [];
     for (const post of casebook.posts) violations.push(...lostPost(casebook, post));
@@ -21,12 +22,14 @@ export const everyAcceptedJobEnds: Invariant = {
   },
 };
 
-function lostPost({ jobsById }: Casebook, post: PostRecord): Violation[] {
+function lostPost(casebook: Casebook, post: PostRecord): Violation[] {
+  const { jobsById } = casebook;
   if (!isAccepted(post)) {
     const isOutage = post.status === null || post.status === 503 || post.status === 429;
     return isOutage ? [] : [{ text: `the post of ${post.key} was answered ${post.status} ${post.detail ?? ''}` }];
   }
   const job = post.id === null ? undefined : jobsById.get(post.id);
+  if (!job && post.id !== null && mayBeDeleted(casebook, post.id)) return [];
   if (!job) return [{ jobId: post.id ?? '-', text: `was accepted for ${post.key} and is not in the ledger` }];
   return job.key === post.key ? [] : [{ jobId: job.id, text: `was answered for ${post.key} and is ${job.key}` }];
 }
@@ -47,6 +50,7 @@ export const nothingElseRan: Invariant = {
     }
     for (const run of casebook.runs) {
       const job = casebook.jobsById.get(run.jobId);
+      if (!job && mayBeDeleted(casebook, run.jobId)) continue;
       if (!job) violations.push({ jobId: run.jobId, text: `ran (${run.key}) and is not in the ledger` });
       else if (job.key !== run.key) violations.push({ jobId: job.id, text: `is ${job.key} and ran as ${run.key}` });
       else if (hasWholeHistory(job) && !job.history.some(entry => entry.via === 'T3' && entry.runKey === run.runKey))

@@ -20,6 +20,18 @@ export interface PostRecord {
   detail?: string;
 }
 
+/** What a client asked of a job, and what it was answered. */
+export interface OperationRecord {
+  kind: 'cancel' | 'retry' | 'delete';
+  jobId: string;
+  at: number;
+  /** Until the answer, or until it was given up. */
+  ms: number;
+  /** HTTP status; null when no answer came: then it may have been done. */
+  status: number | null;
+  detail?: string;
+}
+
 /** One start of a handler, with its end where the audit has one. */
 export interface RunRecord {
   jobId: string;
@@ -87,6 +99,8 @@ export interface LedgerJob {
 export interface Evidence {
   plans: ReadonlyMap<string, JobPlan>;
   posts: readonly PostRecord[];
+  /** Where clients cancelled, retried and deleted jobs. */
+  operations?: readonly OperationRecord[];
   runs: readonly RunRecord[];
   faults: readonly FaultRecord[];
   processes: readonly ProcessRecord[];
@@ -115,16 +129,26 @@ export interface Casebook extends Evidence {
   jobsById: ReadonlyMap<string, LedgerJob>;
   /** By job id, in order of their start. */
   runsByJob: ReadonlyMap<string, readonly RunRecord[]>;
+  operationsByJob: ReadonlyMap<string, readonly OperationRecord[]>;
 }
 
 export function openCasebook(evidence: Evidence): Casebook {
-  const runsByJob = new Map<string, RunRecord[]>();
-  for (const run of [...evidence.runs].sort((a, b) => a.startedAt - b.startedAt)) {
-    const runs = runsByJob.get(run.jobId);
-    if (runs) runs.push(run);
-    else runsByJob.set(run.jobId, [run]);
+  return {
+    ...evidence,
+    jobsById: new Map(evidence.jobs.map(job => [job.id, job])),
+    runsByJob: byJob([...evidence.runs].sort((a, b) => a.startedAt - b.startedAt)),
+    operationsByJob: byJob(evidence.operations ?? []),
+  };
+}
+
+function byJob<Row extends { jobId: string }>(rows: readonly Row[]): Map<string, Row[]> {
+  const grouped = new Map<string, Row[]>();
+  for (const row of rows) {
+    const group = grouped.get(row.jobId);
+    if (group) group.push(row);
+    else grouped.set(row.jobId, [row]);
   }
-  return { ...evidence, runsByJob, jobsById: new Map(evidence.jobs.map(job => [job.id, job])) };
+  return grouped;
 }
 
 export function runsOf(casebook: Casebook, jobId: string): readonly RunRecord[] {

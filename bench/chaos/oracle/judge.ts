@@ -1,6 +1,7 @@
 import { everyAcceptedJobEnds, nothingElseRan } from './accepted.ts';
 import { type Evidence, type Invariant, openCasebook, type Violation } from './evidence.ts';
 import { onlyKnownTransitions } from './history.ts';
+import { operationsHold } from './operations.ts';
 import { processesEndWell } from './processes.ts';
 import { completedMeansDone, failuresAreCounted } from './recorded.ts';
 import { extraRunsAreFew, runsDoNotOverlap } from './runs.ts';
@@ -15,6 +16,7 @@ export const INVARIANTS: readonly Invariant[] = [
   extraRunsAreFew,
   runsDoNotOverlap,
   processesEndWell,
+  operationsHold,
 ];
 
 export interface Verdict {

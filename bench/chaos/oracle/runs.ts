@@ -23,11 +23,24 @@ export function extraRuns(casebook: Casebook): RunRecord[] {
   });
 }
 
-/** Runs of always-ok jobs less these jobs: what a duplicate costs whoever has effects outside MongoDB. */
+/** Runs of always-ok jobs less one a life: what a duplicate costs whoever has effects outside MongoDB. */
 export function duplicates(casebook: Casebook): number {
   return casebook.jobs
     .filter(job => isAlwaysOkJob(casebook, job))
-    .reduce((sum, job) => sum + Math.max(0, runsOf(casebook, job.id).length - 1), 0);
+    .reduce((sum, job) => sum + Math.max(0, runsOf(casebook, job.id).length - livesWithRuns(casebook, job)), 0);
+}
+
+/** How many lives of the job had a run. Where the history was cut, all of them: at worst a duplicate too few is counted. */
+function livesWithRuns(casebook: Casebook, job: LedgerJob): number {
+  if (job.runSeq === 1 || !hasWholeHistory(job)) return job.runSeq;
+  const begun = new Set(runsOf(casebook, job.id).map(run => run.runKey));
+  const lives = new Set<number>();
+  let life = 1;
+  for (const { via, runKey } of job.history) {
+    if (via === 'U3') life += 1;
+    else if (via === 'T3' && runKey !== null && begun.has(runKey)) lives.add(life);
+  }
+  return lives.size;
 }
 
 function isAlwaysOkJob({ plans }: Evidence, job: LedgerJob): boolean {

@@ -1,6 +1,6 @@
 import { type JobMix, JobPlans } from '../job/job-plan.ts';
 import { monotonicMs, pause } from '../monotonic.ts';
-import type { Casebook, Evidence, FaultRecord } from '../oracle/evidence.ts';
+import type { Casebook, Evidence, FaultRecord, OperationRecord } from '../oracle/evidence.ts';
 import { openCasebook } from '../oracle/evidence.ts';
 import { type Figures, figuresOf } from '../oracle/figures.ts';
 import { Random } from '../random.ts';
@@ -72,6 +72,7 @@ class Round {
   readonly #backlog: Pacer | null;
   readonly #load: Load;
   readonly #faults: FaultRecord[] = [];
+  readonly #operations: OperationRecord[] = [];
   readonly #random: Random;
   #open = 0;
 
@@ -123,6 +124,7 @@ class Round {
     return {
       plans: new Map(this.#plans.made.map(plan => [plan.payload.key, plan])),
       posts: this.#load.posts,
+      operations: this.#operations,
       runs: readRuns(this.#stage.world.runDir),
       faults: this.#faults,
       processes: this.#world.fleet.records(),
@@ -138,8 +140,10 @@ class Round {
     await pause(warmUpMs, signal);
     const scene = {
       world: this.#world,
+      load: this.#load,
       random: this.#random.fork(),
       log: this.#faults,
+      operations: this.#operations,
       scale: this.#stage.scale,
       say: this.#stage.say,
     };

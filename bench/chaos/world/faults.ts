@@ -1,14 +1,18 @@
 import { monotonicMs, pause } from '../monotonic.ts';
-import type { FaultRecord } from '../oracle/evidence.ts';
+import type { FaultRecord, OperationRecord } from '../oracle/evidence.ts';
 import type { Random } from '../random.ts';
 import { openRuns } from './chaos-process.ts';
+import type { Load } from './load.ts';
 import type { World } from './world.ts';
 
 /** What faults act on, and where they leave their records. */
 export interface FaultScene {
   world: World;
+  load: Load;
   random: Random;
   log: FaultRecord[];
+  /** What clients asked of jobs. */
+  operations: OperationRecord[];
   /** Of the round: how often a fault happens is multiplied by it. */
   scale: number;
   say: (line: string) => void;
