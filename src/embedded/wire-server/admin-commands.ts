@@ -1,16 +1,13 @@
 import type { Commands, Context } from './context.ts';
 import { fail } from './errors.ts';
-import { runHello, SET_NAME } from './hello.ts';
-import { clock } from './store.ts';
+import { runHello } from './hello.ts';
 import { type Doc, doc, truthy } from './value.ts';
 
 const VERSION = '7.0.0';
 
-function serverStatus({ services }: Context): Doc {
-  const { topology, commandCounts, store, cursors, connections } = services;
-  const resident = Math.round(process.memoryUsage.rss() / 1024 / 1024);
+function serverStatus({ services: { topology, commandCounts, store, connections } }: Context): Doc {
   const { user, system } = process.cpuUsage();
-  const counts = [...commandCounts].map(([name, { total, failed }]) => [
+  const commands = Array.from(commandCounts, ([name, { total, failed }]) => [
     name,
     doc({ failed: BigInt(failed), total: BigInt(total) }),
   ]);
@@ -18,17 +15,12 @@ function serverStatus({ services }: Context): Doc {
     host: topology.address,
     version: VERSION,
     process: 'embedded-ledger',
-    pid: BigInt(process.pid),
-    uptime: process.uptime() | 0,
-    localTime: clock.now(),
+    localTime: new Date(),
     connections: { current: connections.size },
     extra_info: { user_time_us: BigInt(user), system_time_us: BigInt(system) },
-    mem: { bits: 64, resident },
-    metrics: { commands: Object.fromEntries(counts), cursor: { open: { total: BigInt(cursors.size) } } },
+    mem: { resident: Math.round(process.memoryUsage.rss() / 1024 / 1024) },
+    metrics: { commands: Object.fromEntries(commands) },
     waiting: { writers: store.waiting },
-    transactions: { currentOpen: BigInt(store.openTransactions.size) },
-    repl: { setName: SET_NAME, isWritablePrimary: topology.primary, me: topology.address },
-    storageEngine: { name: 'journal', persistent: true },
   });
 }
 
@@ -46,26 +38,23 @@ function stepDown({ services: { topology, store }, args }: Context): Doc {
   return doc({});
 }
 
-const buildInfo = {
-  fields: '',
-  anywhere: true,
-  run: () => doc({ version: VERSION, versionArray: [7, 0, 0, 0], modules: ['embedded'], bits: 64 }),
-};
-
-const hello = {
-  fields: `helloOk client compression topologyVersion maxAwaitTimeMS internalClient saslSupportedMechs
-    speculativeAuthenticate loadBalanced backpressure hostInfo forShell`,
-  anywhere: true,
-  run: runHello,
-};
+const anywhere = (run: Commands[string]['run'], fields = '') => ({ run, fields, anywhere: true });
+const buildInfo = anywhere(() =>
+  doc({ version: VERSION, versionArray: [7, 0, 0, 0], modules: ['embedded'], bits: 64 }),
+);
+const hello = anywhere(
+  runHello,
+  `helloOk client compression topologyVersion maxAwaitTimeMS internalClient saslSupportedMechs speculativeAuthenticate
+    loadBalanced backpressure hostInfo`,
+);
 
 export const adminCommands: Commands = {
   hello,
   ismaster: hello,
-  ping: { fields: '', anywhere: true, run: () => doc({}) },
+  ping: anywhere(() => doc({})),
   buildInfo,
   buildinfo: buildInfo,
-  serverStatus: { fields: 'repl metrics opcounters mem connections locks', anywhere: true, run: serverStatus },
-  configureFailPoint: { fields: 'mode data', adminOnly: true, anywhere: true, run: configureFailPoint },
+  serverStatus: anywhere(serverStatus),
+  configureFailPoint: { ...anywhere(configureFailPoint, 'mode data'), adminOnly: true },
   replSetStepDown: { fields: 'force secondaryCatchUpPeriodSecs', adminOnly: true, run: stepDown },
 };

@@ -72,13 +72,13 @@ const dropDatabase = (context: Context): Promise<Doc> =>
     return doc({ dropped: context.db });
   });
 
-async function renameCollection(context: Context): Promise<Doc> {
+function renameCollection(context: Context): Promise<Doc> {
   const { args, services } = context;
   const { store } = services;
   const [from, to] = [args.string('renameCollection'), args.string('to')];
   return writing(context, async batch => {
-    const source = store.find(from) ?? fail(26, `Source collection ${from} does not exist`);
-    const target = store.find(to);
+    const source = store.collections.get(from) ?? fail(26, `Source collection ${from} does not exist`);
+    const target = store.collections.get(to);
     if (target && !args.boolean('dropTarget')) fail(48, 'target namespace exists');
     endTransactionsOn(context, source);
     if (target) dropOne(context, batch, target);
@@ -93,16 +93,10 @@ const collectionsOf = ({ services, db }: Context): Collection[] =>
 function listCollections(context: Context): Promise<Doc> {
   const { args, db } = context;
   const filter = compileFilter(args.doc('filter'));
-  const describe = ({ name, options, uuid, indexes }: Collection) =>
-    doc({
-      name,
-      type: 'collection',
-      ...(!args.boolean('nameOnly') && {
-        options,
-        info: { readOnly: false, uuid },
-        idIndex: indexes.get('_id_')?.spec,
-      }),
-    });
+  const describe = ({ name, options, uuid, indexes }: Collection) => {
+    const more = { options, info: { readOnly: false, uuid }, idIndex: indexes.get('_id_')?.spec };
+    return doc({ name, type: 'collection', ...(!args.boolean('nameOnly') && more) });
+  };
   const list = collectionsOf(context).map(describe).filter(filter.test);
   return listReply(context, `${db}.$cmd.listCollections`, list);
 }
@@ -112,15 +106,12 @@ export const listReply = (context: Context, ns: string, list: Doc[]): Promise<Do
 
 function listDatabases({ args, services }: Context): Doc {
   const filter = compileFilter(args.doc('filter'));
-  const sizes = new Map(['admin', 'config', 'local'].map(name => [name, 0]));
+  const sizes = new Map<string, number>();
   for (const { db, bytes } of services.store.collections.values()) sizes.set(db, (sizes.get(db) ?? 0) + bytes);
-  const nameOnly = args.boolean('nameOnly');
-  const databases = [...sizes]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, bytes]) => doc({ name, ...(!nameOnly && { sizeOnDisk: BigInt(bytes), empty: bytes === 0 }) }))
-    .filter(filter.test);
-  const totalSize = [...sizes.values()].reduce((a, b) => a + b, 0);
-  return doc({ databases, totalSize: nameOnly ? undefined : BigInt(totalSize) });
+  const databases = Array.from(sizes, ([name, bytes]) =>
+    doc({ name, ...(!args.boolean('nameOnly') && { sizeOnDisk: BigInt(bytes), empty: bytes === 0 }) }),
+  );
+  return doc({ databases: databases.filter(filter.test) });
 }
 
 const options = {

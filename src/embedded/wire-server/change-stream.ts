@@ -1,20 +1,21 @@
 import { Timestamp } from 'bson';
-import { type Context, words } from './context.ts';
+import { Arguments, type Context, words } from './context.ts';
 import type { CursorSource } from './cursors.ts';
 import { difference } from './diff.ts';
 import { fail } from './errors.ts';
 import type { Event, Logged } from './event-log.ts';
 import type { Services } from './server.ts';
 import { chain, nameOf } from './stages.ts';
-import { asText, Doc, doc, Field, show, type Value } from './value.ts';
+import { asText, Doc, doc, Field, type Value } from './value.ts';
 import { keyOf } from './value-order.ts';
 
 /** Stages that may not follow $changeStream. */
 const FORBIDDEN = words('$group $sort $limit $skip $unwind $lookup $facet $count $out $merge $bucket $sample');
-const OPTIONS = new Set(
-  words(`fullDocument fullDocumentBeforeChange resumeAfter startAfter startAtOperationTime allChangesForCluster
-    showExpandedEvents`),
-);
+const UNSERVED = words('fullDocumentBeforeChange showExpandedEvents');
+const OPTIONS = new Set([
+  ...words('fullDocument resumeAfter startAfter startAtOperationTime allChangesForCluster'),
+  ...UNSERVED,
+]);
 
 const NORMAL = '01';
 const INVALIDATE = '02';
@@ -45,11 +46,11 @@ export class ChangeStream implements CursorSource {
   #seq: number;
 
   /** `watched` is a namespace; one that ends with a dot stands for all of a database, none for everything. */
-  constructor(services: Services, watched: string, stages: Doc[]) {
+  constructor(services: Services, watched: string, [first, ...stages]: Doc[]) {
     this.#services = services;
     this.#watched = watched;
-    this.#options = checkOptions(stages[0] as Doc);
-    this.#transform = compileStages(stages.slice(1));
+    this.#options = checkOptions(first?.first?.value);
+    this.#transform = compileStages(stages);
     this.#seq = this.#start();
     this.resumeToken = tokenOf(this.#seq);
   }
@@ -61,27 +62,22 @@ export class ChangeStream implements CursorSource {
     if (after !== undefined) {
       const { seq, kind } = seqOf(after);
       if (kind === INVALIDATE && this.#options.has('resumeAfter'))
-        fail(
-          260,
-          "Attempting to resume a change stream using 'resumeAfter' is not allowed from an invalidate notification.",
-        );
+        fail(260, "Resuming by 'resumeAfter' is not allowed from an invalidate notification.");
       if (seq >= events.next) fail(280, 'cannot resume stream; the resume token was not found');
       return seq + 1 < events.oldest ? lost() : seq;
     }
     if (from === undefined) return events.shown;
-    if (!(from instanceof Timestamp))
-      return fail(14, "BSON field '$changeStream.startAtOperationTime' is the wrong type, expected type 'timestamp'");
+    if (!(from instanceof Timestamp)) return fail(14, "'$changeStream.startAtOperationTime' must be a timestamp");
     for (const { seq, moment } of events.after(events.oldest - 1))
       if (moment.time.compare(from) >= 0) return seq === events.oldest && seq > 1 ? lost() : seq - 1;
     return events.shown;
   }
 
   async next(size: number, { connection }: Context, waitMs = 0): Promise<Doc[]> {
-    const { news } = this.#services.store.events;
     const batch = this.#collect(size);
     const end = performance.now() + waitMs;
     while (batch.length === 0 && !this.done && !connection.closed && performance.now() < end) {
-      await connection.until(end - performance.now(), news);
+      await connection.until(end - performance.now(), this.#services.store.events.news);
       batch.push(...this.#collect(size));
     }
     return batch;
@@ -115,9 +111,8 @@ export class ChangeStream implements CursorSource {
 
   #add(batch: Doc[], body: Doc): void {
     const shown = this.#transform(new Doc([new Field('_id', this.resumeToken), ...body.fields]));
-    if (!shown) return;
-    if (!shown.has('_id')) fail(280, 'The pipeline removed the _id of an event, which is its resume token.');
-    batch.push(shown);
+    if (shown && !shown.has('_id')) fail(280, 'The pipeline removed the _id of an event, which is its resume token.');
+    if (shown) batch.push(shown);
   }
 
   #concerns({ ns, to }: Event): boolean {
@@ -132,19 +127,16 @@ export class ChangeStream implements CursorSource {
 
   #describe({ event, moment }: Logged): Doc {
     const { kind, ns, before = '', after = '', to, id } = event;
-    const namespace = (text: string) => {
-      const dot = text.indexOf('.');
-      return { db: text.slice(0, dot), coll: text.slice(dot + 1) || undefined };
-    };
+    const { time: clusterTime, wallTime, transaction } = moment;
     const whole = kind === 'insert' || kind === 'replace' ? Doc.fromBytes(after) : undefined;
-    const looksUp = kind === 'update' && (this.#options.get('fullDocument') ?? 'default') !== 'default';
+    const looksUp = kind === 'update' && this.#options.get('fullDocument') === 'updateLookup';
     const changed = () => difference(Doc.fromBytes(before), Doc.fromBytes(after));
     return doc({
       operationType: kind,
-      clusterTime: moment.time,
-      wallTime: moment.wallTime,
-      txnNumber: moment.transaction?.number,
-      lsid: moment.transaction?.lsid,
+      clusterTime,
+      wallTime,
+      txnNumber: transaction?.number,
+      lsid: transaction?.lsid,
       fullDocument: looksUp ? this.#lookUp(event) : whole,
       ns: namespace(ns),
       to: to === undefined ? undefined : namespace(to),
@@ -154,22 +146,23 @@ export class ChangeStream implements CursorSource {
   }
 
   #lookUp({ ns, id }: Event): Value {
-    const rec = this.#services.store.find(ns)?.records.get(keyOf(id as Value));
+    const rec = this.#services.store.collections.get(ns)?.records.get(keyOf(id as Value));
     return rec ? Doc.fromBytes(rec.bytes) : null;
   }
 }
 
-function checkOptions(stage: Doc): Doc {
-  const options = stage.first?.value;
+function namespace(ns: string): Doc {
+  const dot = ns.indexOf('.');
+  return doc({ db: ns.slice(0, dot), coll: ns.slice(dot + 1) || undefined });
+}
+
+function checkOptions(options: Value | undefined): Doc {
   if (!(options instanceof Doc)) return fail(50808, '$changeStream stage expects a document as argument');
-  for (const { name } of options.fields)
-    if (!OPTIONS.has(name)) fail(40415, `BSON field '$changeStream.${name}' is an unknown field.`);
-  const full = options.get('fullDocument') ?? 'default';
-  if (!['default', 'updateLookup', 'whenAvailable', 'required'].includes(asText(full)))
-    fail(2, `Enumeration value ${show(full)} for field '$changeStream.fullDocument' is not a valid value.`);
-  const before = options.get('fullDocumentBeforeChange') ?? 'off';
-  if (full === 'whenAvailable' || full === 'required' || before !== 'off' || options.get('showExpandedEvents') === true)
-    fail(115, 'pre- and post-images and showExpandedEvents are not supported by this server');
+  new Arguments(options, '$changeStream').allow(OPTIONS, UNSERVED);
+  const full = asText(options.get('fullDocument') ?? 'default');
+  const isKnown = ['whenAvailable', 'required'].includes(full);
+  if (!['default', 'updateLookup'].includes(full))
+    fail(isKnown ? 115 : 2, `Enumeration value '${full}' for field '$changeStream.fullDocument' is not served.`);
   return options;
 }
 

@@ -5,7 +5,7 @@ import { dispatch } from './dispatch.ts';
 import { CommandError } from './errors.ts';
 import { isHello, streamHello } from './hello.ts';
 import type { Services } from './server.ts';
-import { encodeReply, MessageReader, parseMessage, type Request } from './wire.ts';
+import { allowsExhaust, encodeReply, isSilent, MessageReader, parseMessage, type Request } from './wire.ts';
 
 /** One client socket. Its commands run one after the other, as the protocol wants. */
 export class Connection {
@@ -65,8 +65,8 @@ export class Connection {
   async #answer(request: Request): Promise<void> {
     const reply = await dispatch(this.#services, this, request.body);
     if (!reply) this.socket.destroy();
-    if (!reply || request.silent || this.closed) return;
-    const streams = request.exhaustAllowed && isHello(request.body) && request.body.has('topologyVersion');
+    if (!reply || isSilent(request) || this.closed) return;
+    const streams = allowsExhaust(request) && isHello(request.body) && request.body.has('topologyVersion');
     const { id, bytes } = encodeReply(request, reply, streams);
     this.socket.write(bytes);
     if (streams) await streamHello(this.#services, this, request, id);

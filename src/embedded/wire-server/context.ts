@@ -4,7 +4,7 @@ import { fail, unsupported } from './errors.ts';
 import type { Services } from './server.ts';
 import type { Session } from './sessions.ts';
 import type { Transaction } from './transaction.ts';
-import { asNumber, Doc, truthy, typeName, type Value } from './value.ts';
+import { asNumber, Doc, show, truthy, typeName, type Value } from './value.ts';
 
 /** A list written as one text: fifty names fit into a few lines. */
 export const words = (text: string): string[] => text.split(/\s+/).filter(Boolean);
@@ -27,12 +27,15 @@ export class Arguments {
   #typed<T extends Value>(name: string, type: string, is: (value: Value) => value is T): T | undefined {
     const value = this.body.get(name);
     if (value === undefined || value === null || is(value)) return value ?? undefined;
-    const found = typeName(value);
-    return fail(14, `BSON field '${this.command}.${name}' is the wrong type '${found}', expected type '${type}'`);
+    return fail(14, `${this.#named(name)} is the wrong type '${typeName(value)}', expected type '${type}'`);
+  }
+
+  #named(name: string): string {
+    return `BSON field '${this.command}.${name}'`;
   }
 
   missing(name: string): never {
-    return fail(40414, `BSON field '${this.command}.${name}' is missing but a required field`);
+    return fail(40414, `${this.#named(name)} is missing but a required field`);
   }
 
   optionalDoc(name: string): Doc | undefined {
@@ -47,12 +50,8 @@ export class Arguments {
     return this.optionalDoc(name) ?? this.missing(name);
   }
 
-  optionalString(name: string): string | undefined {
-    return this.#typed(name, 'string', value => typeof value === 'string');
-  }
-
   string(name: string): string {
-    return this.optionalString(name) ?? this.missing(name);
+    return this.#typed(name, 'string', value => typeof value === 'string') ?? this.missing(name);
   }
 
   optionalNumber(name: string): number | undefined {
@@ -62,14 +61,13 @@ export class Arguments {
   /** A count: an integer >= 0. */
   count(name: string, otherwise = 0): number {
     const value = this.optionalNumber(name) ?? otherwise;
-    if (value < 0) return fail(51024, `BSON field '${name}' value must be >= 0, actual value '${value}'`);
+    if (value < 0) fail(51024, `${this.#named(name)} value must be >= 0, actual value '${value}'`);
     return Math.trunc(value);
   }
 
   boolean(name: string, otherwise = false): boolean {
     const isFlag = (value: Value): value is Value => typeof value === 'boolean' || asNumber(value) !== undefined;
-    const value = this.#typed(name, 'bool', isFlag);
-    return value === undefined ? otherwise : truthy(value);
+    return truthy(this.#typed(name, 'bool', isFlag) ?? otherwise);
   }
 
   docs(name: string): Doc[] {
@@ -80,26 +78,18 @@ export class Arguments {
   /** The collection a command names as the value of its own name. */
   collection(): string {
     const value = this.body.first?.value;
-    if (typeof value !== 'string') return fail(73, `collection name has invalid type ${typeName(value)}`);
-    if (value === '' || value.includes('\0') || value.startsWith('.'))
-      return fail(73, `Invalid namespace specified '${value}'`);
-    return value;
+    if (typeof value === 'string' && value !== '' && !value.includes('\0') && !value.startsWith('.')) return value;
+    return fail(73, `Invalid namespace specified: ${show(value)}`);
   }
 
-  /** Refuses what is not known: silence would look like success. */
+  /** Refuses what is not known: silence would look like success. There is no collation but the simple one. */
   allow(names: ReadonlySet<string>, refused: readonly string[] = []): this {
     for (const { name, value } of this.body.fields) {
-      const field = `BSON field '${this.command}.${name}'`;
-      if (refused.includes(name) && value !== false) unsupported(field);
-      if (!names.has(name)) fail(40415, `${field} is an unknown field.`);
+      if (refused.includes(name) && value !== false) unsupported(this.#named(name));
+      if (!names.has(name)) fail(40415, `${this.#named(name)} is an unknown field.`);
     }
-    return this;
-  }
-
-  /** There is no collation but the simple one. */
-  refuseCollation(): this {
-    const locale = this.optionalDoc('collation')?.get('locale');
-    if (locale !== undefined && locale !== 'simple') unsupported('a collation other than simple');
+    const locale = this.optionalDoc('collation')?.get('locale') ?? 'simple';
+    if (locale !== 'simple') unsupported('a collation other than simple');
     return this;
   }
 }
@@ -142,5 +132,5 @@ export type Commands = Record<string, CommandSpec>;
 /** The collection a command names, if it is there for who asks: one that a transaction makes is there for that one only. */
 export function collectionOf({ services, db, args, transaction }: Context): Collection | undefined {
   const ns = `${db}.${args.collection()}`;
-  return transaction?.made.get(ns) ?? services.store.find(ns);
+  return transaction?.made.get(ns) ?? services.store.collections.get(ns);
 }

@@ -19,59 +19,44 @@ export interface CursorSource {
   close?(): void;
 }
 
-interface Found {
-  readonly doc: Doc;
-  readonly bytes: string;
-}
-
 /** Something that hands over documents until `take` returns false: a query, or a list. */
 interface Supply {
   readonly done: boolean;
-  each(take: (found: Found) => boolean): Promise<void>;
+  each(take: (found: { readonly doc: Doc; readonly bytes: string }) => boolean): Promise<void>;
 }
 
-/** No batch gets longer, so that a reply always fits into a message. */
-const MAX_BATCH_BYTES = 16 * 1024 * 1024 - 1024;
+/** A batch is closed when it is longer: with one more document it still fits into a message. */
+const LONG_BATCH = 15 * 1024 * 1024;
+export const FIRST_BATCH = 101;
 
 /** Documents batch by batch. */
-export function sourceOf(supply: Supply, project?: Projection): CursorSource {
-  /** Fetched, but no longer fitting into the last batch. */
-  let ahead: Found | undefined;
-  return {
-    get done() {
-      return supply.done && !ahead;
-    },
-    async next(size) {
-      const batch: Doc[] = [];
-      let total = 0;
-      const take = (found: Found): boolean => {
-        const { doc: document, bytes } = found;
-        const full = (size > 0 && batch.length >= size) || (batch.length > 0 && total + bytes.length > MAX_BATCH_BYTES);
-        ahead = full ? found : undefined;
-        if (full) return false;
-        batch.push(project ? project(document) : Doc.fromBytes(bytes));
-        total += bytes.length;
-        return true;
-      };
-      if (ahead) take(ahead);
-      if (!supply.done) await supply.each(take);
-      return batch;
-    },
-  };
-}
+export const sourceOf = (supply: Supply, project?: Projection): CursorSource => ({
+  get done() {
+    return supply.done;
+  },
+  async next(size) {
+    const batch: Doc[] = [];
+    let total = 0;
+    await supply.each(({ doc: document, bytes }) => {
+      batch.push(project ? project(document) : Doc.fromBytes(bytes));
+      total += bytes.length;
+      return batch.length !== size && total < LONG_BATCH;
+    });
+    return batch;
+  },
+});
 
 export function listSource(list: Doc[]): CursorSource {
   let at = 0;
-  const each = async (take: (found: Found) => boolean) => {
-    for (let more = true; more && at < list.length; at++) {
-      const document = list[at] as Doc;
-      more = take({ doc: document, bytes: toBytes(document) });
-    }
-  };
   return sourceOf({
-    each,
     get done() {
       return at >= list.length;
+    },
+    async each(take) {
+      for (let more = true; more && at < list.length; at++) {
+        const document = list[at] as Doc;
+        more = take({ doc: document, bytes: toBytes(document) });
+      }
     },
   });
 }
@@ -85,13 +70,9 @@ export async function cursorReply(
 ): Promise<Doc> {
   const single = context.args.boolean('singleBatch');
   const firstBatch = size === 0 && !single ? [] : await source.next(size, context, 0);
-  const finished = source.done || single;
-  if (finished) source.close?.();
-  const id = finished ? 0n : context.services.cursors.open(context, ns, source);
+  const id = source.done || single ? 0n : context.services.cursors.open(context, ns, source);
   return doc({ cursor: { firstBatch, postBatchResumeToken: source.resumeToken, id, ns } });
 }
-
-export const FIRST_BATCH = 101;
 
 interface Cursor {
   readonly id: bigint;
@@ -99,7 +80,6 @@ interface Cursor {
   readonly source: CursorSource;
   readonly session: Session | undefined;
   readonly transaction: Transaction | undefined;
-  readonly keep: boolean;
   lastUse: number;
   busy: boolean;
 }
@@ -110,10 +90,9 @@ export class Cursors {
   readonly #cursors = new Map<bigint, Cursor>();
   readonly #sweep = setInterval(() => this.#closeIdle(), 60_000).unref();
 
-  open({ session, transaction, args }: Context, ns: string, source: CursorSource): bigint {
+  open({ session, transaction }: Context, ns: string, source: CursorSource): bigint {
     const id = randomBytes(8).readBigInt64LE() & 0x7fffffffffffffffn;
-    const keep = args.boolean('noCursorTimeout');
-    this.#cursors.set(id, { id, ns, source, session, transaction, keep, lastUse: performance.now(), busy: false });
+    this.#cursors.set(id, { id, ns, source, session, transaction, lastUse: performance.now(), busy: false });
     return id;
   }
 
@@ -144,12 +123,7 @@ export class Cursors {
 
   #closeIdle(): void {
     const oldest = performance.now() - IDLE_MS;
-    for (const { id, keep, busy, lastUse } of this.#cursors.values())
-      if (!keep && !busy && lastUse < oldest) this.kill(id);
-  }
-
-  get size(): number {
-    return this.#cursors.size;
+    for (const { id, busy, lastUse } of this.#cursors.values()) if (!busy && lastUse < oldest) this.kill(id);
   }
 
   close(): void {

@@ -70,7 +70,7 @@ async function run(context: Context): Promise<Doc> {
   if (!db) fail(40571, 'OP_MSG requests require a $db argument');
   if (spec.adminOnly && db !== 'admin') fail(13, `${name} may only be run against the admin database.`);
   const { names, refused } = allowed.get(name) as { names: Set<string>; refused: string[] };
-  args.allow(names, refused).refuseCollation();
+  args.allow(names, refused);
   checkDeep(args.body);
   const version = args.get('apiVersion');
   if (version !== undefined && version !== '1') fail(322, 'API version must be "1"');

@@ -3,7 +3,7 @@ import { Arguments, type Context } from './context.ts';
 import { fail, unsupported } from './errors.ts';
 import { isPoint } from './plan.ts';
 import { countQuery, findQuery, type Query } from './query.ts';
-import { type Doc, doc, type Plain } from './value.ts';
+import { asText, type Doc, doc, type Plain } from './value.ts';
 
 type Stage = Record<string, Plain>;
 
@@ -18,7 +18,7 @@ const QUERIES: Record<string, (context: Context) => Query> = {
 /** What a command would do, and with executionStats what it cost: the counts are of a real run. */
 export async function explain(context: Context): Promise<Doc> {
   const inner = context.args.requiredDoc('explain');
-  const verbosity = context.args.optionalString('verbosity') ?? 'allPlansExecution';
+  const verbosity = asText(context.args.get('verbosity') ?? 'allPlansExecution');
   if (!VERBOSITIES.includes(verbosity))
     return fail(9, `Enumeration value '${verbosity}' for field 'explain.verbosity' is not a valid value.`);
   const name = inner.first?.name ?? '';

@@ -11,12 +11,12 @@ export class FailPoints {
 
   configure(name: string, mode: Value | undefined, data: Doc): void {
     if (!KNOWN.includes(name)) fail(9, `fail point '${name}' is not supported by this server`);
-    const counted = mode instanceof Doc && (mode.has('times') || mode.has('skip')) ? mode : undefined;
-    if (!counted && mode !== 'off' && mode !== 'alwaysOn')
+    const count = (what: string) => (mode instanceof Doc ? asNumber(mode.get(what)) : undefined);
+    const [times, skip] = [count('times'), count('skip')];
+    if ((times ?? skip) === undefined && mode !== 'off' && mode !== 'alwaysOn')
       fail(9, 'fail point mode must be alwaysOn, off, {times: n} or {skip: n}');
-    const times = asNumber(counted?.get('times')) ?? Number.POSITIVE_INFINITY;
-    this.#points.set(name, { data, times, skip: asNumber(counted?.get('skip')) ?? 0 });
     if (mode === 'off') this.#points.delete(name);
+    else this.#points.set(name, { data, times: times ?? Number.POSITIVE_INFINITY, skip: skip ?? 0 });
   }
 
   /** Takes one firing of a point, if it is set and `applies`. */
@@ -28,23 +28,15 @@ export class FailPoints {
   }
 
   /** What failCommand has for this command; blocking is done here. */
-  async command(context: Context): Promise<Doc | undefined> {
-    if (this.#points.size === 0 || context.name === 'configureFailPoint') return undefined;
-    const data = this.fire('failCommand', candidate => concerns(candidate, context));
-    const ms = truthy(data?.get('blockConnection')) ? asNumber(data?.get('blockTimeMS')) : undefined;
-    if (ms !== undefined) await setTimeout(ms);
+  async command({ name, args, connection, db }: Context): Promise<Doc | undefined> {
+    const ns = `${db}.${asText(args.get('collection') ?? args.body.first?.value)}`;
+    const actual = { appName: connection.appName, namespace: ns };
+    const data = this.fire('failCommand', wanted => {
+      const commands = wanted.get('failCommands');
+      const isNamed = Array.isArray(commands) && commands.includes(name) && name !== 'configureFailPoint';
+      return isNamed && Object.entries(actual).every(([option, value]) => (wanted.get(option) ?? value) === value);
+    });
+    if (data && truthy(data.get('blockConnection'))) await setTimeout(asNumber(data.get('blockTimeMS')));
     return data;
   }
-}
-
-function concerns(data: Doc, { name, args, connection, db }: Context): boolean {
-  const commands = data.get('failCommands');
-  const ns = `${db}.${asText(args.get('collection') ?? args.body.first?.value)}`;
-  const matches = (option: string, actual: string) => (data.get(option) ?? actual) === actual;
-  return (
-    Array.isArray(commands) &&
-    commands.includes(name) &&
-    matches('appName', connection.appName) &&
-    matches('namespace', ns)
-  );
 }

@@ -3,32 +3,24 @@ import type { Connection } from './connection.ts';
 import type { Context } from './context.ts';
 import { fail } from './errors.ts';
 import type { Services } from './server.ts';
-import { SESSION_MINUTES } from './sessions.ts';
-import { clock } from './store.ts';
-import { asNumber, asText, Doc, doc, Oid, truthy } from './value.ts';
+import { asNumber, asText, Doc, doc, truthy } from './value.ts';
 import { equal } from './value-order.ts';
 import { encodeReply, MAX_MESSAGE_BYTES, type Request } from './wire.ts';
 import { newOid } from './writes.ts';
 
 export const SET_NAME = 'rs0';
-const WIRE_VERSION = 21;
 
 /** What the server says of itself. A change wakes the monitors that wait for one. */
 export class Topology {
   readonly address: string;
-  /** New at every start: the clients must not take an old answer for a newer one. */
-  readonly #processId = newOid();
-  /** Must grow from start to start, or clients take the restarted server for a stale primary. */
-  readonly electionId: Oid;
   primary = true;
+  /** The process is new at every start: the clients must not take an old answer for a newer one. */
+  readonly #processId = newOid();
   #counter = 0n;
   readonly news = new EventEmitter().setMaxListeners(0);
 
   constructor(address: string) {
     this.address = address;
-    const seconds = Math.floor(Date.now() / 1000);
-    const hex = `7fffffff${seconds.toString(16).padStart(16, '0')}`;
-    this.electionId = new Oid(Buffer.from(hex, 'hex').toString('latin1'));
   }
 
   get version(): Doc {
@@ -42,37 +34,34 @@ export class Topology {
   }
 }
 
-function helloReply({ topology, store }: Services, connectionId: number, legacyName: boolean): Doc {
-  const { primary, address, version: topologyVersion, electionId } = topology;
-  const now = clock.now();
-  const opTime = { ts: store.clusterTime, t: 1n };
+/** A one-node replica set of MongoDB 7.0. */
+function helloReply({ topology, store }: Services, { id: connectionId }: Connection): Doc {
+  const { primary, address, version: topologyVersion } = topology;
+  const now = new Date();
   return doc({
-    isWritablePrimary: legacyName ? undefined : primary,
+    isWritablePrimary: primary,
     ismaster: primary,
+    secondary: !primary,
     helloOk: true,
     topologyVersion,
     hosts: [address],
-    setName: SET_NAME,
-    setVersion: 1,
-    secondary: !primary,
-    primary: primary ? address : undefined,
     me: address,
-    electionId,
-    lastWrite: { opTime, lastWriteDate: now, majorityOpTime: opTime, majorityWriteDate: now },
+    setName: SET_NAME,
+    lastWrite: { opTime: { ts: store.clusterTime, t: 1n }, lastWriteDate: now },
     maxBsonObjectSize: 16 * 1024 * 1024,
     maxMessageSizeBytes: MAX_MESSAGE_BYTES,
     maxWriteBatchSize: 100_000,
     localTime: now,
-    logicalSessionTimeoutMinutes: SESSION_MINUTES,
+    logicalSessionTimeoutMinutes: 30,
     connectionId,
     minWireVersion: 0,
-    maxWireVersion: WIRE_VERSION,
+    maxWireVersion: 21,
     readOnly: false,
   });
 }
 
 /** hello, isMaster: answers at once, or (with topologyVersion) when something changed or maxAwaitTimeMS is over. */
-export async function runHello({ services, connection, args, name }: Context): Promise<Doc> {
+export async function runHello({ services, connection, args }: Context): Promise<Doc> {
   const client = args.optionalDoc('client')?.get('application');
   if (client instanceof Doc) connection.appName = asText(client.get('name'));
   const known = args.optionalDoc('topologyVersion');
@@ -80,25 +69,19 @@ export async function runHello({ services, connection, args, name }: Context): P
   if (known && maxAwait === undefined) return fail(51760, 'topologyVersion must be sent with maxAwaitTimeMS');
   const { topology } = services;
   if (known && maxAwait && equal(known, topology.version)) await connection.until(maxAwait, topology.news);
-  return helloReply(services, connection.id, name !== 'hello');
+  return helloReply(services, connection);
 }
 
 export const isHello = (body: Doc): boolean =>
   ['hello', 'ismaster'].includes(body.first?.name ?? '') && truthy(body.first?.value);
 
 /** The exhaust stream of a monitor: reply after reply, each answering the one before, until the socket closes. */
-export async function streamHello(
-  services: Services,
-  connection: Connection,
-  request: Request,
-  firstId: number,
-): Promise<void> {
+export async function streamHello(services: Services, connection: Connection, request: Request, firstId: number) {
   const maxAwait = asNumber(request.body.get('maxAwaitTimeMS')) ?? 10_000;
   for (let id = firstId; ; ) {
     await connection.until(maxAwait, services.topology.news);
     if (connection.closed) return;
-    const reply = helloReply(services, connection.id, request.body.first?.name !== 'hello').set('ok', 1);
-    const next = encodeReply({ id, legacy: false }, reply, true);
+    const next = encodeReply({ id, legacy: false }, helloReply(services, connection).set('ok', 1), true);
     id = next.id;
     connection.socket.write(next.bytes);
   }

@@ -9,41 +9,19 @@ const USAGE = `usage: main.js --port N --data DIR [--host H] [--advertise H:P] [
   --advertise H:P   how clients reach this server, if not by host and port
   --hold-w1-ms N    keep w:1 writes in memory for up to N ms (at most 100), as a real server's journal does`;
 
-function readOptions() {
-  const { values } = parseArgs({
-    options: {
-      port: { type: 'string' },
-      data: { type: 'string' },
-      host: { type: 'string', default: '127.0.0.1' },
-      advertise: { type: 'string' },
-      'hold-w1-ms': { type: 'string', default: '0' },
-    },
-  });
-  const port = Number(values.port);
-  const holdW1Ms = Number(values['hold-w1-ms']);
-  if (values.port === undefined || !Number.isInteger(port) || port < 0 || port > 65535)
-    throw new Error('--port must be a number from 0 to 65535');
-  if (values.data === undefined) throw new Error('--data is missing');
-  if (!(holdW1Ms >= 0)) throw new Error('--hold-w1-ms must be a number');
-  return {
-    port,
-    dataDir: values.data,
-    host: values.host,
-    holdW1Ms,
-    ...(values.advertise !== undefined && { advertise: values.advertise }),
-  };
-}
-
 /** Documents are decoded from small buffers that die at once; larger slabs make them cheaper. */
 Buffer.poolSize = 256 * 1024;
 
 async function main(): Promise<void> {
-  const server = await startWireServer(readOptions());
-  const stop = () => {
-    void server.stop().then(() => process.exit(0));
-  };
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
+  const text = { type: 'string' } as const;
+  const options = { port: text, data: text, host: text, advertise: text, 'hold-w1-ms': text };
+  const { port = '', data: dataDir = '', 'hold-w1-ms': hold = '0', ...rest } = parseArgs({ options }).values;
+  if (!/^\d+$/.test(port) || Number(port) > 65535) throw new Error('--port must be a number from 0 to 65535');
+  if (!dataDir) throw new Error('--data is missing');
+  if (!/^\d+$/.test(hold)) throw new Error('--hold-w1-ms must be a number');
+  const server = await startWireServer({ port: Number(port), dataDir, holdW1Ms: Number(hold), ...rest });
+  for (const signal of ['SIGTERM', 'SIGINT'])
+    process.once(signal, () => void server.stop().then(() => process.exit(0)));
   process.stdout.write(`embedded ledger server ready on ${server.uri}\n`);
 }
 

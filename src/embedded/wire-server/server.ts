@@ -21,7 +21,8 @@ export interface Services {
 }
 
 export interface WireServerOptions {
-  readonly host: string;
+  /** 127.0.0.1 unless given. */
+  readonly host?: string;
   /** 0 picks a free one. */
   readonly port: number;
   readonly dataDir: string;
@@ -54,12 +55,13 @@ export async function startWireServer(options: WireServerOptions): Promise<WireS
 }
 
 async function listen(options: WireServerOptions, store: Store, unlock: () => void): Promise<WireServer> {
+  const { host = '127.0.0.1' } = options;
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(options.port, options.host, resolve);
+    server.once('error', reject).listen(options.port, host, resolve);
   });
   const { port } = server.address() as AddressInfo;
-  const address = options.advertise ?? `${options.host === '0.0.0.0' ? '127.0.0.1' : options.host}:${port}`;
+  const address = options.advertise ?? `${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`;
   const connections = new Set<Connection>();
   const services: Services = {
     store,

@@ -11,12 +11,10 @@ export interface Session {
   /** The last retryable write or commit as the journal has it: {l: lsid, n: number, r: reply, x: of a transaction}. */
   record?: Doc | undefined;
   transaction?: Transaction | undefined;
-  lastUse: number;
 }
 
-/** Sessions not used for this long are forgotten; the server tells clients so. */
-export const SESSION_MINUTES = 30;
-const PRUNE_ABOVE = 10_000;
+/** The sessions that were not used for longest are forgotten. */
+const MOST_SESSIONS = 50_000;
 const LIFETIME_MS = 60_000;
 const RETRYABLE_COMMANDS = ['insert', 'update', 'delete', 'findAndModify'];
 
@@ -28,10 +26,13 @@ export class Sessions {
     if (!(id instanceof Binary))
       return fail(40414, "BSON field 'OperationSessionInfo.lsid.id' is missing but a required field");
     const key = id.toString('hex');
-    if (this.#sessions.size > PRUNE_ABOVE) this.#prune();
-    const session = this.#sessions.get(key) ?? { lsid: lsid as Doc, number: -1n, lastUse: 0 };
-    session.lastUse = performance.now();
+    const session = this.#sessions.get(key) ?? { lsid: lsid as Doc, number: -1n };
+    this.#sessions.delete(key);
     this.#sessions.set(key, session);
+    for (const oldest of this.#sessions.keys()) {
+      if (this.#sessions.size <= MOST_SESSIONS) break;
+      this.#sessions.delete(oldest);
+    }
     return session;
   }
 
@@ -42,12 +43,6 @@ export class Sessions {
   /** What a snapshot must keep, so that a repeated command is still recognised after it. */
   records(): Doc[] {
     return [...this.#sessions.values()].flatMap(({ record }) => record ?? []);
-  }
-
-  #prune(): void {
-    const oldest = performance.now() - SESSION_MINUTES * 60_000;
-    for (const [key, { transaction, lastUse }] of this.#sessions)
-      if (transaction?.state !== 'open' && lastUse < oldest) this.#sessions.delete(key);
   }
 }
 

@@ -10,17 +10,23 @@ import type { Transaction } from './transaction.ts';
 import { Doc, doc, type Field, type Value } from './value.ts';
 import { keyOf } from './value-order.ts';
 
-/** The one clock: $currentDate, localTime and TTL read it, so that a test can move it. */
-export const clock = { now: (): Date => new Date() };
-
 /**
  * What a command has changed in memory, to be journaled in one frame. Nothing may be awaited between the two, or a later
  * command's frame could reach the journal first.
  */
 export type Batch = { readonly entry: Doc; readonly event: Event | undefined }[];
 
-type WriteKind = 'insert' | 'update' | 'replace' | 'delete';
 type CatalogKind = 'create' | 'drop' | 'dropDatabase' | 'rename' | 'index' | 'unindex' | 'options';
+
+/** A write to one document: `after` takes the place of `before`, which is what `rec` holds; either may be missing. */
+interface Write {
+  readonly collection: Collection;
+  readonly rec: Rec | undefined;
+  readonly before: Doc | undefined;
+  readonly after: Doc | undefined;
+  /** First parts of the paths that an update has touched; undefined for a replacement. */
+  readonly touched?: ReadonlySet<string> | undefined;
+}
 
 const DOCUMENTS_A_FRAME = 500;
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
@@ -39,18 +45,16 @@ export class Store {
   #compacting: Promise<void> | undefined;
   #busy = false;
   readonly #queue: (() => void)[] = [];
-  /** While the journal is read: true until it is built up again, 'snapshot' within what a compaction has written. */
-  #recovering: boolean | 'snapshot' = true;
+  #recovering: false | 'snapshot' | 'tail' = 'tail';
 
   private constructor(folder: string, holdMs: number, compactBytes: number) {
     this.#compactBytes = compactBytes;
     const file = path.join(folder, 'journal.log');
     const replay = (payload: Buffer) => this.#replay(payload);
     this.journal = new Journal(file, holdMs, replay, position => this.events.reveal(position));
-    // Any other tail may be torn; this part was durable before it took its name.
+    // The tail may be torn; the snapshot before it was durable when it took its name.
     if (this.#recovering === 'snapshot') throw new Error(`${file} is damaged at byte ${this.journal.position}`);
     this.#recovering = false;
-    // All that was read is on the disk.
     this.events.shown = this.events.next - 1;
   }
 
@@ -59,10 +63,6 @@ export class Store {
     const store = new Store(folder, holdMs, compactBytes);
     for (const collection of store.collections.values()) await collection.build([...collection.indexes.values()]);
     return store;
-  }
-
-  find(ns: string): Collection | undefined {
-    return this.collections.get(ns);
   }
 
   // --- changes: the same live and in recovery ---
@@ -75,52 +75,35 @@ export class Store {
   #apply(kind: CatalogKind, ns: string, body: Doc, ready?: Collection | Index): Event | undefined {
     const { collections } = this;
     const collection = collections.get(ns);
+    const made = (one: Index) => Object.assign(one, { built: !this.#recovering });
     const text = (name: string) => body.get(name) as string;
     if (kind === 'create') {
-      const made = ready ?? new Collection(ns, body.get('options') as Doc, body.get('uuid') as Binary);
-      collections.set(ns, made as Collection);
-      for (const index of (made as Collection).indexes.values()) index.built = !this.#recovering;
-    } else if (kind === 'index') {
-      const index = (ready as Index | undefined) ?? new Index(body);
-      index.built = !this.#recovering;
-      collection?.indexes.set(index.name, index);
-    } else if (kind === 'unindex') collection?.indexes.delete(text('name'));
+      const created = ready ?? new Collection(ns, body.get('options') as Doc, body.get('uuid') as Binary);
+      collections.set(ns, created as Collection);
+      for (const index of (created as Collection).indexes.values()) made(index);
+    } else if (kind === 'index') collection?.indexes.set(text('name'), made((ready as Index) ?? new Index(body)));
+    else if (kind === 'unindex') collection?.indexes.delete(text('name'));
     else if (kind === 'options') collection?.setOptions(body);
     else {
       collections.delete(ns);
-      if (kind !== 'rename' || !collection) return { kind: kind as 'drop', ns };
-      collection.moveTo(text('to'));
-      collections.set(collection.ns, collection);
-      return { kind, ns, to: collection.ns };
+      if (kind !== 'rename') return { kind, ns };
+      collections.set(text('to'), collection as Collection);
+      collection?.moveTo(text('to'));
+      return { kind, ns, to: text('to') };
     }
     return undefined;
   }
 
-  /** Puts `after` in the place of `before`, which is what `known` holds; either may be missing. */
-  write(
-    batch: Batch,
-    collection: Collection,
-    known: Rec | undefined,
-    before: Doc | undefined,
-    after: Doc | undefined,
-    touched?: ReadonlySet<string>,
-  ): void {
+  write(batch: Batch, write: Write): void {
+    const { before, after, touched, collection } = write;
     const id = (after ?? (before as Doc)).get('_id') as Value;
     const kind = !before ? 'insert' : !after ? 'delete' : touched ? 'update' : 'replace';
-    const event = this.#put(kind, collection, known ?? newRecord(keyOf(id), ''), id, before, after, touched);
+    const event = this.#put(write, write.rec ?? newRecord(keyOf(id), ''), kind, id);
     const body = after ? Doc.fromBytes(event.after as string) : doc({ _id: id });
     batch.push({ entry: doc({ o: kind, n: collection.ns, d: body }), event });
   }
 
-  #put(
-    kind: WriteKind,
-    collection: Collection,
-    rec: Rec,
-    id: Value,
-    before: Doc | undefined,
-    after: Doc | undefined,
-    touched?: ReadonlySet<string>,
-  ): Event {
+  #put({ collection, before, after, touched }: Write, rec: Rec, kind: Event['kind'], id: Value): Event {
     const old = before && rec.bytes;
     for (const transaction of this.openTransactions) transaction.remember(collection, rec.idKey, old ?? null);
     collection.put(rec, before, after, touched);
@@ -136,26 +119,25 @@ export class Store {
     this.events.next = Number(frame.get('e'));
     const events = (frame.get('ops') as Doc[]).map(op => this.#replayEntry(op));
     const session = frame.find('s');
-    // A copy: the frame's buffer is a large one.
-    const record = session && Doc.fromBytes(bytesOf(session));
     // What a snapshot holds has happened long ago: a stream cannot be resumed before it.
     if (part !== undefined) this.events.oldest = this.events.next;
-    this.#recovering = part !== 'part' || 'snapshot';
-    this.#tell(part === undefined ? events : [], { position: 0, time, wallTime: frame.get('w') as Date }, record);
+    this.#recovering = part === 'part' ? 'snapshot' : 'tail';
+    const moment = { position: 0, time, wallTime: frame.get('w') as Date };
+    this.#tell(part === undefined ? events : [], moment, session && copyOf(session));
   }
 
   #replayEntry(op: Doc): Event | undefined {
-    const kind = op.get('o') as WriteKind | CatalogKind;
+    const kind = op.get('o') as Event['kind'];
     const ns = op.get('n') as string;
     const body = op.find('d') as Field;
-    if (kind !== 'insert' && kind !== 'update' && kind !== 'replace' && kind !== 'delete')
-      return this.#apply(kind, ns, Doc.fromBytes(bytesOf(body)));
-    const collection = this.collections.get(ns) as Collection;
+    const collection = this.collections.get(ns);
+    if (!collection || !['insert', 'update', 'replace', 'delete'].includes(kind))
+      return this.#apply(kind as CatalogKind, ns, copyOf(body));
     const id = (body.value as Doc).first?.value as Value;
     const idKey = keyOf(id);
     const rec = collection.records.get(idKey);
-    const after = kind === 'delete' ? undefined : Doc.fromBytes(bytesOf(body));
-    return this.#put(kind, collection, rec ?? newRecord(idKey, ''), id, rec && docOf(rec), after);
+    const after = kind === 'delete' ? undefined : copyOf(body);
+    return this.#put({ collection, rec, before: rec && docOf(rec), after }, rec ?? newRecord(idKey, ''), kind, id);
   }
 
   /** A frame is in the journal, or was read there: change streams and repeated commands can know of it. */
@@ -179,31 +161,27 @@ export class Store {
     else this.#busy = false;
   }
 
-  tick(): Timestamp {
-    const seconds = Math.floor(clock.now().getTime() / 1000);
-    const { t, i } = this.clusterTime;
-    this.clusterTime = seconds > t ? new Timestamp({ t: seconds, i: 1 }) : new Timestamp({ t, i: i + 1 });
-    return this.clusterTime;
-  }
-
   /**
    * Journals what a batch has changed, with the record by which a repeated command is recognised. Returns the position
    * that a durable answer must wait for.
    */
   frame(batch: Batch, record?: Doc): number {
     if (batch.length === 0 && !record) return this.journal.position;
-    const ops = batch.splice(0);
-    const [time, wallTime] = [this.tick(), clock.now()];
-    const entries = ops.map(({ entry }) => entry);
-    const e = BigInt(this.events.next);
-    const position = this.journal.append(doc({ t: time, w: wallTime, e, ops: entries, s: record }));
-    this.#tell(
-      ops.map(({ event }) => event),
-      { position, time, wallTime },
-      record,
-    );
+    const changes = batch.splice(0);
+    const [time, wallTime] = [this.#tick(), new Date()];
+    const ops = changes.map(({ entry }) => entry);
+    const position = this.journal.append(doc({ t: time, w: wallTime, e: BigInt(this.events.next), ops, s: record }));
+    const events = changes.map(({ event }) => event);
+    this.#tell(events, { position, time, wallTime }, record);
     this.#maybeCompact();
     return position;
+  }
+
+  #tick(): Timestamp {
+    const seconds = Math.floor(Date.now() / 1000);
+    const { t, i } = this.clusterTime;
+    this.clusterTime = seconds > t ? new Timestamp({ t: seconds, i: 1 }) : new Timestamp({ t, i: i + 1 });
+    return this.clusterTime;
   }
 
   #maybeCompact(): void {
@@ -219,9 +197,7 @@ export class Store {
 
   /** Frames that make the state of this moment. Documents are immutable strings: holding on to them is all it takes. */
   #state(): Iterable<Doc> {
-    const frame = (ops: Doc[], s?: Doc, snapshot = 'part') =>
-      doc({ t: this.clusterTime, w: clock.now(), e: BigInt(next), ops, s, snapshot });
-    const { next } = this.events;
+    const rest = { t: this.clusterTime, w: new Date(), e: BigInt(this.events.next), snapshot: 'part' };
     const contents = Array.from(this.collections.values(), ({ ns, options, uuid, indexes, records }) => ({
       ns,
       head: [
@@ -233,16 +209,18 @@ export class Store {
     const records = this.sessions.records();
     return (function* () {
       for (const { ns, head, documents } of contents) {
-        yield frame(head);
+        yield doc({ ...rest, ops: head });
         for (let at = 0; at < documents.length; at += DOCUMENTS_A_FRAME) {
           const some = documents.slice(at, at + DOCUMENTS_A_FRAME);
-          yield frame(some.map(bytes => doc({ o: 'insert', n: ns, d: Doc.fromBytes(bytes) })));
+          yield doc({ ...rest, ops: some.map(bytes => doc({ o: 'insert', n: ns, d: Doc.fromBytes(bytes) })) });
         }
       }
-      for (const record of records) yield frame([], record);
-      yield frame([], undefined, 'end');
+      for (const s of records) yield doc({ ...rest, ops: [], s });
+      yield doc({ ...rest, ops: [], snapshot: 'end' });
     })();
   }
+
+  // --- transactions ---
 
   /**
    * A plain writer met a transaction's lock: it journals what it did so far, lets others write, and goes on when the
@@ -261,8 +239,6 @@ export class Store {
     if (late) fail(50, 'operation exceeded time limit');
   }
 
-  // --- transactions ---
-
   /** The open transaction that has written this document. */
   lockOf(collection: Collection, idKey: string): Transaction | undefined {
     for (const transaction of this.openTransactions)
@@ -272,11 +248,11 @@ export class Store {
 
   commit(transaction: Transaction, record: Doc): number {
     const batch: Batch = [];
-    const { made } = transaction;
+    const { made, own } = transaction;
     for (const ns of made.keys()) if (this.collections.has(ns)) fail(112, `the collection ${ns} was made by another`);
     for (const [ns, one] of made) this.change(batch, 'create', ns, doc({ options: one.options, uuid: one.uuid }), one);
     this.#end(transaction, 'committed');
-    for (const [collection, writes] of transaction.own) {
+    for (const [collection, writes] of own) {
       // Deletes first: an insert of the same transaction may use a unique key that a delete frees.
       const ordered = [...writes.values()].sort((a, b) => Number(a.bytes !== null) - Number(b.bytes !== null));
       for (const { rec, bytes, replaced } of ordered) {
@@ -285,7 +261,7 @@ export class Store {
         // Which fields several updates touched is not kept; naming all of them checks every index.
         const fields = [...(before?.fields ?? []), ...(after?.fields ?? [])];
         const touched = replaced ? undefined : new Set(fields.map(field => field.name));
-        if (before || after) this.write(batch, collection, rec, before, after, touched);
+        if (before || after) this.write(batch, { collection, rec, before, after, touched });
       }
     }
     return this.frame(batch, record);
@@ -295,7 +271,7 @@ export class Store {
     if (transaction.state === 'open') this.#end(transaction, 'aborted');
   }
 
-  /** Locks and keys are free again; the waiting writers go on. */
+  /** Its locks and keys are free again; the waiting writers go on. */
   #end(transaction: Transaction, state: 'committed' | 'aborted'): void {
     transaction.state = state;
     this.openTransactions.delete(transaction);
@@ -308,4 +284,5 @@ export class Store {
   }
 }
 
-const bytesOf = (field: Field): string => (field.buf as Buffer).toString('latin1', field.at, field.to);
+/** A document of its own: the buffer that it is read from is a large one. */
+const copyOf = ({ buf, at, to }: Field): Doc => Doc.fromBytes((buf as Buffer).toString('latin1', at, to));

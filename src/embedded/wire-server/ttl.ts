@@ -1,6 +1,6 @@
 import { type Collection, docOf, type Index, type Rec } from './collection.ts';
 import type { Services } from './server.ts';
-import { type Batch, clock, type Store } from './store.ts';
+import type { Batch, Store } from './store.ts';
 import { asNumber, ORDER } from './value.ts';
 import { keyOf } from './value-order.ts';
 
@@ -29,8 +29,9 @@ async function removeExpired(store: Store): Promise<void> {
       await store.enter();
       const batch: Batch = [];
       // It may have been dropped while this waited for its turn.
-      if (store.find(collection.ns) === collection)
-        for (const rec of expired(store, collection, index)) store.write(batch, collection, rec, docOf(rec), undefined);
+      if (store.collections.get(collection.ns) === collection)
+        for (const rec of expired(store, collection, index))
+          store.write(batch, { collection, rec, before: docOf(rec), after: undefined });
       store.frame(batch);
       store.leave();
     }
@@ -40,7 +41,7 @@ async function removeExpired(store: Store): Promise<void> {
 function expired(store: Store, collection: Collection, index: Index): Rec[] {
   const seconds = asNumber(index.spec.get('expireAfterSeconds'));
   if (seconds === undefined) return [];
-  const end = `${keyOf(new Date(clock.now().getTime() - seconds * 1000))}\xff`;
+  const end = `${keyOf(new Date(Date.now() - seconds * 1000))}\xff`;
   const found = new Set<Rec>();
   const cursor = index.keys.cursor();
   for (let more = cursor.seek(String.fromCharCode(ORDER.date)); more; more = cursor.next()) {

@@ -95,9 +95,7 @@ function documentsOf({ args }: Context, name: string): Doc[] {
 
 /** The statements of a bulk; a field or an option that none may have refuses the whole of it. */
 const statementsOf = (context: Context, name: string, fields: ReadonlySet<string>): Arguments[] =>
-  documentsOf(context, name).map(body =>
-    new Arguments(body, `${context.name}.${name}`).allow(fields).refuseCollation(),
-  );
+  documentsOf(context, name).map(body => new Arguments(body, `${context.name}.${name}`).allow(fields));
 
 async function waitFor({ services, deadline }: Context, batch: Batch, blocker: Transaction): Promise<void> {
   await services.store.waitFor(batch, blocker, deadline);

@@ -85,7 +85,7 @@ export class DocumentWriter {
     if (blocker && mine) throw writeConflict();
     if (blocker) return blocker;
     if (!mine) {
-      this.#context.services.store.write(this.#batch, collection, rec, before, after, touched);
+      this.#context.services.store.write(this.#batch, { collection, rec, before, after, touched });
       return undefined;
     }
     const unique = after ? [...collection.indexes.values()].filter(index => index.unique) : [];

@@ -120,7 +120,7 @@ describe('the journal', () => {
         writeFileSync(join(copy, JOURNAL), Buffer.concat([whole.subarray(0, length), tail]));
         const { Store } = await import('../../../src/embedded/wire-server/store.ts');
         const store = await Store.open(copy, 0, 1e9);
-        expect([...(store.find('test.things')?.records.keys() ?? [])]).toHaveLength(2);
+        expect([...(store.collections.get('test.things')?.records.keys() ?? [])]).toHaveLength(2);
         await store.close();
         expect(readFileSync(join(copy, JOURNAL))).toHaveLength(second);
       }
