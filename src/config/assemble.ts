@@ -65,6 +65,7 @@ export function assemble(values: Values, given: Environment, problems: string[])
     queue: { name: read.text('QUEUE_NAME'), prefix: read.text('QUEUE_PREFIX'), lanes: read.list('QUEUES') },
     worker: workerSettings(read),
     lease: leaseSettings(read),
+    verify: { intervalMs: read.number('VERIFY_INTERVAL_MS'), roundMs: read.number('VERIFY_ROUND_MS') },
     jobDefaults: jobDefaultsSettings(read),
     retention: { completedMs: read.number('RETENTION_COMPLETED_MS'), failedMs: read.number('RETENTION_FAILED_MS') },
     access: { keys, board: boardUser && boardPassword ? { user: boardUser, password: boardPassword } : null },

@@ -49,6 +49,8 @@ export interface Config {
     isChild: boolean;
   };
   lease: LeaseConfig;
+  /** The background check of the ledger; intervalMs 0 = off. */
+  verify: { intervalMs: number; roundMs: number };
   jobDefaults: { maxRetries: number; retry: RetryPolicy; timeoutMs: number };
   retention: { completedMs: number; failedMs: number };
   access: { keys: readonly ApiKey[]; board: { user: string; password: string } | null };

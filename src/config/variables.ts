@@ -104,6 +104,14 @@ export const VARIABLES = {
     'a worker with work, free slots and no start for this long rebuilds its consumer, then exits',
     'ms',
   ),
+  VERIFY_INTERVAL_MS: integer(
+    0,
+    300_000,
+    30_000,
+    'the background check of the ledger looks at 1,000 jobs so often, in one process of the fleet; 0: never in this process',
+    'ms',
+  ),
+  VERIFY_ROUND_MS: integer(100, 7 * DAY_MS, 600_000, 'rest after the background check has seen the whole ledger', 'ms'),
 
   TASK_DEFAULT_MAX_RETRIES: integer(
     0,

@@ -5,6 +5,7 @@ import type { Logger } from '../platform/logger.ts';
 import { serveBoard } from './board.ts';
 import { type HealthReport, serveHealth } from './health.ts';
 import { createHttpServer, listen } from './http-server.ts';
+import { type MetricFamily, serveMetrics } from './metrics-route.ts';
 import { serveStats } from './stats-route.ts';
 
 export interface HealthServer {
@@ -15,7 +16,7 @@ export interface HealthServer {
 const LOOPBACK = /^(127\.|localhost$|::1$)/;
 
 /**
- * What a worker serves on HEALTH_PORT: `/health*` for everybody; `/ui` and `/v1/stats` behind the keys, and without keys only
+ * What a worker serves on HEALTH_PORT: `/health*` for everybody; `/ui`, `/v1/stats` and `/metrics` behind the keys, and without keys only
  * in development on loopback.
  */
 export async function startHealthServer(options: {
@@ -23,13 +24,15 @@ export async function startHealthServer(options: {
   logger: Logger;
   health: () => Promise<HealthReport>;
   getStats: () => Promise<Stats>;
+  getMetrics: () => Promise<MetricFamily[]>;
   queueManager: QueueManager;
 }): Promise<HealthServer> {
-  const { config, logger, health, getStats, queueManager } = options;
+  const { config, logger, health, getStats, getMetrics, queueManager } = options;
   const app = createHttpServer({ config, logger });
   serveHealth(app, health);
   if (hasGuardedPages(config)) {
     serveStats(app, 'admin', getStats);
+    serveMetrics(app, config.http.metricsAuth, getMetrics);
     await serveBoard(app, queueManager);
   }
   const port = await listen(app, config.http.host, config.http.healthPort);

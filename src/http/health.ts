@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { ProblemError } from './problem.ts';
+import { shareFor } from './share-for.ts';
 
 /** Whether a process can work now. `reasons` says why not, in words without addresses, names of hosts or secrets. */
 export interface HealthReport {
@@ -38,20 +39,4 @@ function documented(summary: string, answer: z.ZodType): object {
 
 function uptimeS(): number {
   return Math.round(process.uptime() * 10) / 10;
-}
-
-function shareFor<T>(ms: number, ask: () => Promise<T>): () => Promise<T> {
-  let answer: Promise<T> | null = null;
-  return () => {
-    if (answer) return answer;
-    const asked = ask();
-    answer = asked;
-    const forget = (): void => {
-      setTimeout(() => {
-        answer = null;
-      }, ms).unref();
-    };
-    asked.then(forget, forget);
-    return asked;
-  };
 }

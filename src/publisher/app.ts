@@ -2,8 +2,10 @@ import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config/config.ts';
 import type { Identity } from '../http/authenticator.ts';
 import { serveBoard } from '../http/board.ts';
+import { driftMetrics } from '../http/drift-metrics.ts';
 import { type HealthReport, serveHealth } from '../http/health.ts';
 import { createHttpServer } from '../http/http-server.ts';
+import { serveMetrics } from '../http/metrics-route.ts';
 import { serveStats } from '../http/stats-route.ts';
 import type { JobRegistry } from '../jobs/define-job.ts';
 import type { QueueManager } from '../pipeline/queue/queue-manager.ts';
@@ -40,6 +42,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   serveJobs(app, { context, counters, wake });
   serveJobTypes(app, registry, config.jobDefaults);
   serveStats(app, 'read', options.getStats);
+  serveMetrics(app, config.http.metricsAuth, () => driftMetrics(context));
   await serveBoard(app, queueManager);
   return app;
 }

@@ -15,6 +15,7 @@ import { migrate } from '../pipeline/store/migrate.ts';
 import { OutcomeCounters } from '../pipeline/store/outcome-counters.ts';
 import { createStoreContext, type StoreContext } from '../pipeline/store/store-context.ts';
 import { Submitter, type Wake } from '../pipeline/submit/submitter.ts';
+import { BackgroundCheck } from '../pipeline/verify/background-check.ts';
 import { withDeadline } from '../platform/deadline.ts';
 import { messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -176,7 +177,8 @@ export class Publisher<Registry extends JobRegistry = JobRegistry> implements Se
       lease: config.lease,
       wake: lane => wakeList.push(lane),
     });
-    return { app, services: [queueManager, sweeper] };
+    const check = new BackgroundCheck({ context, engine: queueManager, lanes, events, ...config.verify });
+    return { app, services: [queueManager, sweeper, check] };
   }
 
   async #stop(): Promise<void> {

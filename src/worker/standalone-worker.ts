@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { driftMetrics } from '../http/drift-metrics.ts';
 import type { HealthReport } from '../http/health.ts';
 import { type HealthServer, startHealthServer } from '../http/health-server.ts';
 import type { JobRegistry } from '../jobs/define-job.ts';
@@ -91,6 +92,7 @@ export class StandaloneWorker {
       parts.sweeper,
       parts.foreignInserts,
       this.#watchdog!,
+      parts.backgroundCheck,
     ];
     await startAll(this.#services);
     this.#isRunning = true;
@@ -99,6 +101,7 @@ export class StandaloneWorker {
       logger: this.#logger,
       health: () => this.healthCheck(),
       getStats: () => this.getStats(),
+      getMetrics: () => driftMetrics(parts.context),
       queueManager: parts.queueManager,
     });
     this.#logger.info(
@@ -252,6 +255,7 @@ export class StandaloneWorker {
     this.#deliverer?.drain();
     await Promise.all([
       settlesWithin(stopAll([this.#loader!, parts.wakeListener, parts.foreignInserts, this.#watchdog!]), 4 * CLOSE_MS),
+      settlesWithin(parts.backgroundCheck.stop(), 4 * CLOSE_MS),
       ...this.#consumers.map(consumer => settlesWithin(consumer.pause(), CLOSE_MS)),
     ]);
     const report = await drainRuns(parts.runs, this.#config.worker.drainDeadlineMs, () => parts.runner.zombies);

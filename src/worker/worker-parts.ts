@@ -18,6 +18,7 @@ import { LanePauses } from '../pipeline/store/lane-pauses.ts';
 import { OutcomeCounters } from '../pipeline/store/outcome-counters.ts';
 import { markIsolated } from '../pipeline/store/run-leases.ts';
 import { createStoreContext } from '../pipeline/store/store-context.ts';
+import { BackgroundCheck } from '../pipeline/verify/background-check.ts';
 import { messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { LedgerConnection } from '../platform/mongo.ts';
@@ -117,10 +118,11 @@ function composeRun(base: Base, { config, logger, ledger, hooks }: WorkerOptions
   };
 }
 
-/** What works beside the path: sweeping, pauses, and the two ways to learn of new work. */
+/** What works beside the path: sweeping, checking, pauses, and the two ways to learn of new work. */
 function composeRecovery(base: Base, { config, ledger, hooks }: WorkerOptions) {
-  const { context, queueManager, counters, events, fault, wakeList } = base;
+  const { context, queueManager, counters, events, fault, wakeList, lanes } = base;
   return {
+    backgroundCheck: new BackgroundCheck({ context, engine: queueManager, lanes, events, ...config.verify }),
     pauses: new LanePauses(context, fault('pauses')),
     sweeper: new Sweeper({
       context,

@@ -42,6 +42,7 @@ describe('loadConfig', () => {
       queue: { name: 'app-queue', prefix: '{ledger}', lanes: [] },
       worker: { batchSize: 50, concurrency: 10, intervalMs: 5_000, drainDeadlineMs: 25_000 },
       lease: { leaseMs: 7_500, beatMs: 2_500, graceMs: 3_000, sweepMs: 2_000, queuedLeaseMs: 10_000 },
+      verify: { intervalMs: 30_000, roundMs: 600_000 },
       jobDefaults: { maxRetries: 3, retry: { strategy: 'exponential', delayMs: 1_000 }, timeoutMs: 300_000 },
       access: { keys: [], board: null },
     });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { HealthReport } from '../../src/http/health.ts';
 import { startHealthServer } from '../../src/http/health-server.ts';
+import type { MetricFamily } from '../../src/http/metrics-route.ts';
 import { QueueManager } from '../../src/pipeline/queue/queue-manager.ts';
 import type { Stats } from '../../src/pipeline/store/job-stats.ts';
 import { createLogger } from '../../src/platform/logger.ts';
@@ -26,6 +27,11 @@ const STATS: Stats = {
   connections: { mongo: 'connected', redis: 'connected' },
 };
 
+const METRICS: MetricFamily[] = [
+  { name: 'a_total', help: 'All.', type: 'counter', samples: [{ value: 3 }] },
+  { name: 'b', help: 'By kind.', type: 'gauge', samples: [{ labels: { kind: 'x"y', of: 'z' }, value: 0.5 }] },
+];
+
 async function useHealthServer(environment: TestEnvironment, health: () => Promise<HealthReport>) {
   const redis = await useRedis();
   const config = testConfig(
@@ -41,7 +47,14 @@ async function useHealthServer(environment: TestEnvironment, health: () => Promi
     onError: () => undefined,
   });
   const logger = createLogger({ level: 'silent', name: 'test' });
-  const server = await startHealthServer({ config, logger, health, getStats: async () => STATS, queueManager });
+  const server = await startHealthServer({
+    config,
+    logger,
+    health,
+    getStats: async () => STATS,
+    getMetrics: async () => METRICS,
+    queueManager,
+  });
   atEnd(async () => {
     await server.stop();
     await queueManager.stop();
@@ -97,6 +110,21 @@ describe("a worker's health server", () => {
     expect((await send(url, 'POST', '/v1/jobs', { key: KEY, json: {} })).status).toBe(404);
   });
 
+  it('serves metrics as Prometheus reads them, to administrators where METRICS_AUTH is on', async () => {
+    const { url } = await useHealthServer({ API_KEYS, METRICS_AUTH: 'true' }, healthy);
+    const answer = await send(url, 'GET', '/metrics', { key: KEY });
+    expect(answer.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(answer.text).toBe(
+      '# HELP a_total All.\n# TYPE a_total counter\na_total 3\n' +
+        '# HELP b By kind.\n# TYPE b gauge\nb{kind="x\\"y",of="z"} 0.5\n',
+    );
+    const refused = await send(url, 'GET', '/metrics');
+    expect([refused.status, problemSlug(refused)]).toEqual([401, 'unauthorized']);
+    expect((await send(url, 'GET', '/metrics', { key: READER })).status).toBe(403);
+    const open = await useHealthServer({ API_KEYS, METRICS_AUTH: 'false' }, healthy);
+    expect((await send(open.url, 'GET', '/metrics')).text).toBe(answer.text);
+  });
+
   it.each([
     ['in production', { NODE_ENV: 'production' }],
     ['beyond loopback', { HOST: '0.0.0.0' }],
@@ -107,6 +135,7 @@ describe("a worker's health server", () => {
     expect((await send(url, 'GET', '/ui', { headers })).status).toBe(404);
     expect((await send(url, 'GET', '/v1/stats', { headers })).status).toBe(403);
     expect((await send(url, 'GET', '/v1/stats')).status).toBe(404);
+    expect((await send(url, 'GET', '/metrics')).status).toBe(404);
   });
 
   it('stops as often as it is asked to', async () => {

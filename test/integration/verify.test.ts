@@ -4,6 +4,7 @@ import type { VerifyReport } from '../../src/pipeline/verify/run-verification.ts
 import { type TestServers, testConfig } from '../helpers/config.ts';
 import { useDatabase, useRedis } from '../helpers/fixtures.ts';
 import { Stories } from '../helpers/stories.ts';
+import { waitFor } from '../helpers/wait-for.ts';
 
 let servers: TestServers & { redis: Awaited<ReturnType<typeof useRedis>> };
 let stories: Stories;
@@ -58,5 +59,37 @@ describe('verify beside a fleet at work', () => {
     }
     // The checks saw a fleet at work, not an idle one.
     expect(open.some(({ engine }) => engine.checked && engine.lanes[0]!.active > 0)).toBe(true);
+  });
+});
+
+describe('the background check of a fleet', () => {
+  it('logs what is wrong and shows it as a metric, in the API too; the job stays as it is', async () => {
+    const every = { VERIFY_INTERVAL_MS: '50', VERIFY_ROUND_MS: '200' };
+    const [worker, api] = await Promise.all([
+      stories.startWorker(every),
+      stories.startApi({ VERIFY_INTERVAL_MS: '0' }),
+    ]);
+    const id = await stories.insert('story:wait', { ms: 1 });
+    await stories.reach(id, 'completed');
+    await stories.jobs.updateOne({ _id: id }, { $set: { owner: 'nobody' } });
+    const spoilt = await stories.jobs.findOne({ _id: id }, { raw: true });
+    const line = await worker.waitForLine(({ log }) => log.rule === 'ended-lease', 20_000, { what: 'the drift' });
+    expect(line.log).toMatchObject({
+      level: 'warn',
+      component: 'jobs',
+      jobId: id.toHexString(),
+      severity: 'broken',
+      detail: 'still has owner',
+    });
+    const metrics = async () => (await fetch(`${api.url}/metrics`)).text();
+    await waitFor(async () => (await metrics()).includes('ledgermq_drift{rule="ended-lease",severity="broken"} 1\n'), {
+      what: 'the metric',
+    });
+    expect(await stories.jobs.findOne({ _id: id }, { raw: true })).toEqual(spoilt);
+    await stories.jobs.updateOne({ _id: id }, { $unset: { owner: '' } });
+    await waitFor(async () => (await metrics()).includes('ledgermq_drift{rule="ended-lease",severity="broken"} 0\n'), {
+      what: 'the metric to go back',
+    });
+    expect(await worker.kill('SIGTERM')).toMatchObject({ code: 0 });
   });
 });

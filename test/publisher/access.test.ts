@@ -153,6 +153,7 @@ describe('pages', () => {
       '/health',
       '/health/live',
       '/health/ready',
+      '/metrics',
       '/v1/job-types',
       '/v1/jobs',
       '/v1/jobs/bulk',

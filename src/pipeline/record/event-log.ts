@@ -23,6 +23,7 @@ export function logJobEvents(events: JobEvents, logger: Logger): void {
   events.on('loaded', event => log.debug(event, 'batch loaded'));
   events.on('zombie', event => log.warn(event, 'a handler goes on after its run has ended'));
   events.on('lag', event => log.warn(event, 'the event loop was blocked: use isolate or a longer lease'));
+  events.on('drift', event => log.warn(event, 'drift: the ledger is not as it should be; see `ledgermq verify`'));
   events.on('fault', ({ component, error }) => faults.log(component, error));
 }
 

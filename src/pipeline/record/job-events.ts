@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { JobStatus } from '../store/job-document.ts';
 import type { TransitionId } from '../store/transitions.ts';
+import type { Finding } from '../verify/findings.ts';
 
 /** What every event of a job says. `attempt` as DESIGN has it: failures + 1. */
 export interface JobEventBase {
@@ -26,6 +27,8 @@ export interface JobEventMap {
   /** A handler that was timed out, or whose run was lost, goes on; `count` of them are alive in this process. */
   zombie: [JobEventBase & { count: number }];
   lag: [{ lagMs: number; jobs: string[] }];
+  /** The check of the ledger found something that should not be. */
+  drift: [Finding];
   fault: [{ component: string; error: unknown }];
 }
 

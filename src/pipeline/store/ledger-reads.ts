@@ -1,5 +1,5 @@
 import type { mongo } from 'mongoose';
-import type { JobDocument } from './job-document.ts';
+import type { HistoryEntry, JobDocument } from './job-document.ts';
 import type { LaneDocument } from './lane-pauses.ts';
 import type { StoreContext } from './store-context.ts';
 
@@ -28,14 +28,20 @@ const FIELDS = [
   'leaseMs',
   'suspectAt',
   'isolatedAt',
-  'history',
   'historySeq',
 ] as const satisfies readonly (keyof JobDocument)[];
+const HISTORY_FIELDS = ['via', 'from', 'to', 'runKey'] as const satisfies readonly (keyof HistoryEntry)[];
 
 /** A job without its contents. Nothing but the id is sure to be there, or to be of its kind: a rule finds that out. */
-export type JobRecord = { _id: mongo.ObjectId } & { [Field in (typeof FIELDS)[number]]?: JobDocument[Field] };
+export type JobRecord = { _id: mongo.ObjectId; history?: HistoryRecord[] } & {
+  [Field in (typeof FIELDS)[number]]?: JobDocument[Field];
+};
+export type HistoryRecord = Pick<HistoryEntry, (typeof HISTORY_FIELDS)[number]>;
 
-const PROJECTION = Object.fromEntries(FIELDS.map(field => [field, 1]));
+const PROJECTION = Object.fromEntries(
+  [...FIELDS, ...HISTORY_FIELDS.map(field => `history.${field}`)].map(field => [field, 1]),
+);
+const MOST_TOGETHER = 2_000;
 const MAJORITY = { level: 'majority' } as const;
 
 /** One page, the newest first: `below` is the last id of the page before, `from` the oldest that is asked for. */
@@ -80,25 +86,38 @@ function read(
   filter: mongo.Filter<JobDocument>,
   options: mongo.FindOptions,
 ): Promise<JobRecord[]> {
-  const found = jobs.find<JobRecord>(filter, { ...options, projection: PROJECTION, readConcern: MAJORITY });
+  // One reply, not a first batch of 101 and another command for the rest.
+  const batchSize = options.limit ?? MOST_TOGETHER;
+  const found = jobs.find<JobRecord>(filter, { ...options, batchSize, projection: PROJECTION, readConcern: MAJORITY });
   return bounded(found.toArray(), 'reading jobs');
 }
 
-/** The pending job of a lane that is due first, or null. */
+/**
+ * The pending job of a lane that is due first, and since when it waits: since it was due, or since it was put back, because
+ * a run that was handed back or rescued keeps its `runAt`. Null when none is pending.
+ */
 export async function readFirstDue(
   { jobs, bounded }: StoreContext,
   lane: string,
-): Promise<{ id: string; runAt: Date } | null> {
+): Promise<{ id: string; since: Date } | null> {
   const [first] = await bounded(
     jobs
       .find(
         { queue: lane, status: 'pending' },
-        { projection: { runAt: 1 }, sort: { runAt: 1 }, limit: 1, hint: 'due', readConcern: MAJORITY },
+        {
+          projection: { runAt: 1, 'history.at': 1 },
+          sort: { runAt: 1 },
+          limit: 1,
+          hint: 'due',
+          readConcern: MAJORITY,
+        },
       )
       .toArray(),
     'reading the first due job',
   );
-  return first ? { id: first._id.toHexString(), runAt: first.runAt } : null;
+  if (!first) return null;
+  const putBackAt = first.history?.at(-1)?.at ?? first.runAt;
+  return { id: first._id.toHexString(), since: putBackAt > first.runAt ? putBackAt : first.runAt };
 }
 
 /** The claim token of each of these jobs that has one. */

@@ -1,3 +1,4 @@
+import type { FoundByRule } from '../store/check-record.ts';
 import type { JobRecord } from '../store/ledger-reads.ts';
 import type { Rule, Severity } from './rule.ts';
 import { RULES } from './rules.ts';
@@ -42,6 +43,11 @@ export class Findings {
     for (const rule of rules) this.#byRule.delete(rule.id);
   }
 
+  /** What was found before, on a part of the walk that is not repeated. */
+  adopt(found: FoundByRule): void {
+    for (const [id, count] of Object.entries(found)) this.#byRule.set(id, { count, examples: [] });
+  }
+
   get total(): number {
     return [...this.#byRule.values()].reduce((sum, { count }) => sum + count, 0);
   }
@@ -57,7 +63,7 @@ export class Findings {
   }
 
   /** Rules that found something. */
-  counts(): Record<string, number> {
+  counts(): FoundByRule {
     return Object.fromEntries([...this.#byRule].map(([id, { count }]) => [id, count]));
   }
 }

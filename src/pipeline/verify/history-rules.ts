@@ -1,5 +1,5 @@
-import { type HistoryEntry, isTerminal, type JobStatus } from '../store/job-document.ts';
-import type { JobRecord } from '../store/ledger-reads.ts';
+import { isTerminal, type JobStatus } from '../store/job-document.ts';
+import type { HistoryRecord, JobRecord } from '../store/ledger-reads.ts';
 import { HISTORY_KEPT } from '../store/status-change.ts';
 import { isAllowed } from '../store/transitions.ts';
 import type { JobRule } from './rule.ts';
@@ -57,7 +57,7 @@ export const HISTORY_RULES: readonly JobRule[] = [
 ];
 
 interface History {
-  entries: readonly HistoryEntry[];
+  entries: readonly HistoryRecord[];
   /** Whether the first entry is the job's first. */
   isWhole: boolean;
 }

@@ -4,8 +4,8 @@ import type { Rule } from './rule.ts';
 export interface LaneLook {
   lane: string;
   isPaused: boolean;
-  /** The pending job that is due first; `ms` on MongoDB's clock. */
-  firstDue: { id: string; ms: number } | null;
+  /** The pending job that is due first, and since when it waits. */
+  firstDue: { id: string; since: Date } | null;
   /** What the engine holds. */
   waiting: number;
   active: number;
@@ -25,9 +25,11 @@ export const LANE_RULES: readonly LaneRule[] = [
     severity: 'stuck',
     text: 'due jobs of a lane that is not paused are loaded into the engine',
     check: ({ isPaused, firstDue, waiting, active }, { now, lateMs }) => {
-      if (isPaused || !firstDue || firstDue.ms > now - lateMs || waiting + active > 0) return null;
-      const seconds = Math.round((now - firstDue.ms) / 1_000);
-      return `job ${firstDue.id} is due since ${seconds} s and the engine holds nothing: is a worker running?`;
+      if (isPaused || !firstDue || waiting + active > 0) return null;
+      const waitsMs = now - firstDue.since.getTime();
+      if (waitsMs < lateMs) return null;
+      const seconds = Math.round(waitsMs / 1_000);
+      return `job ${firstDue.id} has waited for ${seconds} s and the engine holds nothing: is a worker running?`;
     },
   },
   {

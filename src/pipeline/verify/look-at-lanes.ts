@@ -35,7 +35,7 @@ export async function lookAtLanes(
   for (const lane of lanes) {
     const due = await readFirstDue(context, lane);
     const held = await askEngine(engine, () => engine.openCounts(lane));
-    looks.push({ lane, isPaused: paused.has(lane), firstDue: due && { id: due.id, ms: due.runAt.getTime() }, ...held });
+    looks.push({ lane, isPaused: paused.has(lane), firstDue: due, ...held });
   }
   return looks;
 }

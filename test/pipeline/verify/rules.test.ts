@@ -1,6 +1,6 @@
 import { mongo } from 'mongoose';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { JobDocument } from '../../../src/pipeline/store/job-document.ts';
+import type { HistoryEntry, JobDocument } from '../../../src/pipeline/store/job-document.ts';
 import { migrate } from '../../../src/pipeline/store/migrate.ts';
 import { newRunKey } from '../../../src/pipeline/store/start-gate.ts';
 import { RULES } from '../../../src/pipeline/verify/rules.ts';
@@ -34,7 +34,7 @@ interface Damage {
   also?: string[];
 }
 
-const history = (over: object) => ({
+const history = (over: Partial<HistoryEntry>): HistoryEntry => ({
   at: new Date(),
   from: 'processing',
   to: 'completed',
@@ -95,7 +95,7 @@ const DAMAGES: readonly Damage[] = [
     of: 'processing',
     what: 'a change that the table does not know',
     write: {
-      $push: { history: history({ via: 'T9', to: 'completed' }) as never },
+      $push: { history: history({ via: 'T9', to: 'completed' }) },
       $inc: { historySeq: 1 },
       $set: { status: 'completed' },
     },
@@ -105,7 +105,7 @@ const DAMAGES: readonly Damage[] = [
     rule: 'history-table',
     of: 'completed',
     what: 'a change that does not follow',
-    write: job => ({ $push: { history: history({ runKey: job.runKey }) as never }, $inc: { historySeq: 1 } }),
+    write: job => ({ $push: { history: history({ runKey: job.runKey! }) }, $inc: { historySeq: 1 } }),
     also: ['one-end'],
   },
   { rule: 'history-end', of: 'completed', what: 'another status', write: { $set: { status: 'failed' } } },
@@ -118,7 +118,7 @@ const DAMAGES: readonly Damage[] = [
     of: 'processing',
     what: 'the outcome of a run that lost it',
     write: {
-      $push: { history: history({ runKey: newRunKey() }) as never },
+      $push: { history: history({ runKey: newRunKey() }) },
       $inc: { historySeq: 1 },
       $set: { status: 'completed', finishedAt: new Date(), expireAt: new Date(Date.now() + 60_000) },
       $unset: { token: '', owner: '', beatAt: '', leaseMs: '' },
@@ -183,9 +183,12 @@ describe('what a direct write has spoilt', () => {
 
 describe('lanes', () => {
   it('that nobody loads are found; a paused one and one with work in the engine are not', async () => {
-    const runAt = LONG_AGO;
-    const job = await setting.pending({ runAt });
-    await setting.pending({ runAt, queue: 'mail' });
+    const waiting = {
+      runAt: LONG_AGO,
+      history: [history({ from: null, to: 'pending', via: 'T0', at: LONG_AGO })],
+    };
+    const job = await setting.pending(waiting);
+    await setting.pending({ ...waiting, queue: 'mail' });
     expect((await setting.verify()).findings).toMatchObject([
       { rule: 'lane-moves', lane: 'default', jobId: null, detail: expect.stringContaining(job._id.toHexString()) },
       { rule: 'lane-moves', lane: 'mail' },
@@ -200,6 +203,11 @@ describe('lanes', () => {
     await lanes.insertOne({ _id: 'mail', pausedAt: new Date() });
     expect((await setting.verify()).findings).toEqual([]);
     await lanes.deleteMany({});
+  });
+
+  it('with a job that was due long ago and has just been put back are fine', async () => {
+    await setting.pending({ runAt: LONG_AGO });
+    expect((await setting.verify()).findings).toEqual([]);
   });
 
   it('whose window is out of bounds are found', async () => {
