@@ -2,7 +2,7 @@ import { closeSync, fdatasync, fsyncSync, ftruncateSync, openSync, readSync, ren
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
-import { Writer } from './codec.ts';
+import { encode } from './codec.ts';
 import type { Doc } from './value.ts';
 
 const HEADER = 8;
@@ -22,7 +22,9 @@ export class Journal {
   #start = 0;
   readonly #holdMs: number;
   readonly #onDurable: (position: number) => void;
-  readonly #pending = new Writer(256 * 1024);
+  #pending: Buffer[] = [];
+  /** Where the last frame ends. */
+  position: number;
   #scheduled = false;
   #syncing = false;
   #written: number;
@@ -42,14 +44,10 @@ export class Journal {
     this.#fd = openSync(file, 'a+');
     this.#written = readFrames(this.#fd, replay);
     this.#durable = this.#written;
+    this.position = this.#written;
     ftruncateSync(this.#fd, this.#written);
     fsyncSync(this.#fd);
     syncFolder(file);
-  }
-
-  /** Where the last frame ends. */
-  get position(): number {
-    return this.#written + this.#pending.pos;
   }
 
   /** Bytes in the current file. */
@@ -59,7 +57,8 @@ export class Journal {
 
   /** Returns the position that must be durable for the frame to be. */
   append(payload: Doc): number {
-    addFrame(this.#pending, payload);
+    this.#pending.push(...frameOf(payload));
+    this.position += HEADER + (this.#pending.at(-1) as Buffer).length;
     if (!this.#scheduled) this.#schedule(this.#holdMs);
     return this.position;
   }
@@ -81,9 +80,9 @@ export class Journal {
   }
 
   #write(): void {
-    writeAll(this.#fd, this.#pending.bytes);
-    this.#written += this.#pending.pos;
-    this.#pending.reset();
+    writeAll(this.#fd, Buffer.concat(this.#pending));
+    this.#written = this.position;
+    this.#pending = [];
   }
 
   #flush(): void {
@@ -126,10 +125,9 @@ export class Journal {
     const fd = openSync(file, 'w+');
     let size = 0;
     for (const frame of state) {
-      const writer = new Writer();
-      addFrame(writer, frame);
-      writeAll(fd, writer.bytes);
-      size += writer.pos;
+      const bytes = Buffer.concat(frameOf(frame));
+      writeAll(fd, bytes);
+      size += bytes.length;
       await pause();
     }
     // Most of it now, in the background: the rest must be done in one go.
@@ -167,13 +165,12 @@ function writeAll(fd: number, bytes: Buffer): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
 }
 
-function addFrame(to: Writer, payload: Doc): void {
-  const start = to.pos;
-  to.int32(0);
-  to.int32(0);
-  to.document(payload);
-  to.buf.writeUInt32LE(to.pos - start - HEADER, start);
-  to.buf.writeUInt32LE(crc32(to.buf.subarray(start + HEADER, to.pos)), start + 4);
+function frameOf(payload: Doc): [Buffer, Buffer] {
+  const bytes = Buffer.from(encode(payload), 'latin1');
+  const header = Buffer.allocUnsafe(HEADER);
+  header.writeUInt32LE(bytes.length, 0);
+  header.writeUInt32LE(crc32(bytes), 4);
+  return [header, bytes];
 }
 
 /** Returns where the last whole frame ends. */

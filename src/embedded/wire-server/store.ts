@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { type Binary, Timestamp } from 'bson';
+import { docAt, flat } from './codec.ts';
 import { Collection, docOf, Index, newRecord, type Rec } from './collection.ts';
 import { fail } from './errors.ts';
 import { type Event, EventLog, type Moment } from './event-log.ts';
@@ -112,7 +113,7 @@ export class Store {
 
   /** Does one frame again. Indexes are left for the end. */
   #replay(payload: Buffer): void {
-    const frame = Doc.read(payload);
+    const frame = docAt(payload);
     const time = frame.get('t') as Timestamp;
     const part = frame.get('snapshot');
     this.clusterTime = time;
@@ -284,5 +285,5 @@ export class Store {
   }
 }
 
-/** A document of its own: the buffer that it is read from is a large one. */
-const copyOf = ({ buf, at, to }: Field): Doc => Doc.fromBytes((buf as Buffer).toString('latin1', at, to));
+/** A document of its own: the frame that it is read from is a large one. */
+const copyOf = ({ src, at, to }: Field): Doc => Doc.fromBytes(flat(src.slice(at, to)));

@@ -1,16 +1,4 @@
-import {
-  Binary,
-  BSONRegExp,
-  BSONSymbol,
-  type BSONValue,
-  Code,
-  Decimal128,
-  Double,
-  MaxKey,
-  MinKey,
-  Timestamp,
-  UUID,
-} from 'bson';
+import { Binary, BSONRegExp, type BSONValue, Decimal128, Double, MaxKey, MinKey, Timestamp, UUID } from 'bson';
 import { readFields, readValue } from './codec.ts';
 
 /**
@@ -34,27 +22,24 @@ export class Oid {
 /** One element of a document: decoded when somebody looks; its bytes can be copied until then, and after. */
 export class Field {
   readonly name: string;
-  /** Where the element (`from`, its type byte) and its value (`at`) begin and where it ends; buf is null for a new one. */
-  readonly buf: Buffer | null;
+  /** The document it was read from, where the element (`from`, its type) and its value (`at`) begin and end; '' = new. */
+  readonly src: string;
   readonly from: number;
   readonly at: number;
   readonly to: number;
   #value: Value | undefined;
 
-  constructor(name: string, value: Value | undefined, buf: Buffer | null = null, from = 0, at = 0, to = 0) {
+  constructor(name: string, value: Value | undefined, src = '', from = 0, at = 0, to = 0) {
     this.name = name;
     this.#value = value;
-    this.buf = buf;
+    this.src = src;
     this.from = from;
     this.at = at;
     this.to = to;
   }
 
   get value(): Value {
-    if (this.#value === undefined) {
-      const buf = this.buf as Buffer;
-      this.#value = readValue(buf, buf[this.from] as number, this.at, this.to);
-    }
+    if (this.#value === undefined) this.#value = readValue(this.src, this.src.charCodeAt(this.from), this.at, this.to);
     return this.#value;
   }
 }
@@ -65,7 +50,7 @@ export class Field {
  * its parent, which is how a parent knows that its bytes are no longer right.
  */
 export class Doc {
-  /** The whole document as latin1 bytes, as the store keeps it, until it is changed: copied without being decoded. */
+  /** The whole document as bytes, until it is changed: copied without being decoded. */
   raw: string | undefined;
   #fields: Field[] | undefined;
 
@@ -74,16 +59,12 @@ export class Doc {
     this.raw = raw;
   }
 
-  static read(buf: Buffer, at = 0): Doc {
-    return new Doc(readFields(buf, at));
-  }
-
   static fromBytes(bytes: string): Doc {
     return new Doc(undefined, bytes);
   }
 
   get fields(): Field[] {
-    this.#fields ??= this.raw === undefined ? [] : readFields(Buffer.from(this.raw, 'latin1'), 0);
+    this.#fields ??= this.raw === undefined ? [] : readFields(this.raw);
     return this.#fields;
   }
 
@@ -92,9 +73,7 @@ export class Doc {
   }
 
   find(name: string): Field | undefined {
-    const { fields } = this;
-    for (let i = 0; i < fields.length; i++) if ((fields[i] as Field).name === name) return fields[i];
-    return undefined;
+    return this.fields.find(field => field.name === name);
   }
 
   get(name: string): Value | undefined {
@@ -138,7 +117,6 @@ export const ORDER = {
   date: 45,
   timestamp: 47,
   regex: 50,
-  code: 60,
   maxKey: 127,
 } as const;
 
@@ -160,8 +138,6 @@ const TYPES: [number, string, number, ...unknown[]][] = [
   [9, 'date', ORDER.date, Date],
   [10, 'null', ORDER.null],
   [11, 'regex', ORDER.regex, BSONRegExp],
-  [13, 'javascript', ORDER.code, Code],
-  [14, 'symbol', ORDER.string, BSONSymbol],
   [16, 'int', ORDER.number, Number],
   [17, 'timestamp', ORDER.timestamp, Timestamp],
   [18, 'long', ORDER.number, BigInt],

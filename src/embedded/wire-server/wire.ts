@@ -1,6 +1,6 @@
-import { Writer } from './codec.ts';
+import { docAt, encode, int32 } from './codec.ts';
 import { fail } from './errors.ts';
-import { Doc, Field, type Value } from './value.ts';
+import type { Doc, Value } from './value.ts';
 
 export const MAX_MESSAGE_BYTES = 48_000_000;
 const HEADER = 16;
@@ -60,7 +60,7 @@ export function parseMessage(message: Buffer): Request {
   const nameEnd = message.indexOf(0, HEADER + 4);
   const ns = message.toString('utf8', HEADER + 4, nameEnd);
   if (opcode !== OP_QUERY || !ns.endsWith('.$cmd')) fail(17, `opcode ${opcode} is not supported`);
-  return { id, legacy: true, flags: 0, body: Doc.read(message, nameEnd + 9).set('$db', ns.slice(0, -5)) };
+  return { id, legacy: true, flags: 0, body: docAt(message, nameEnd + 9).set('$db', ns.slice(0, -5)) };
 }
 
 function parseMsg(message: Buffer): { flags: number; body: Doc } {
@@ -69,34 +69,33 @@ function parseMsg(message: Buffer): { flags: number; body: Doc } {
   if ((flags & 0xffff & ~(CHECKSUM_PRESENT | MORE_TO_COME)) !== 0) fail(17, `unknown OP_MSG flags ${flags}`);
   const end = message.length - (flags & CHECKSUM_PRESENT ? 4 : 0);
   const bodies: Doc[] = [];
-  const sequences: Field[] = [];
+  const sequences: [name: string, documents: Value[]][] = [];
   for (let at = HEADER + 4; at < end; ) {
     const kind = message[at++];
     const size = at + 4 <= end ? message.readInt32LE(at) : 0;
     if (kind === undefined || kind > 1 || size < 5 || at + size > end)
       fail(17, `an OP_MSG section of kind ${kind} and size ${size}`);
-    if (kind === 0) bodies.push(Doc.read(message, at));
+    if (kind === 0) bodies.push(docAt(message, at));
     else sequences.push(parseSequence(message, at + 4, at + size));
     at += size;
   }
   const [body, ...more] = bodies;
   if (!body || more.length) return fail(17, `OP_MSG with ${bodies.length} bodies`);
-  for (const sequence of sequences) {
-    if (body.has(sequence.name)) fail(17, `duplicate field '${sequence.name}' in OP_MSG`);
-    body.fields.push(sequence);
+  for (const [name, documents] of sequences) {
+    if (body.has(name)) fail(17, `duplicate field '${name}' in OP_MSG`);
+    body.set(name, documents);
   }
   return { flags, body };
 }
 
-function parseSequence(message: Buffer, from: number, end: number): Field {
+function parseSequence(message: Buffer, from: number, end: number): [string, Value[]] {
   const nameEnd = message.indexOf(0, from);
   const documents: Value[] = [];
-  for (let at = nameEnd + 1; at < end; at += message.readInt32LE(at)) documents.push(Doc.read(message, at));
-  return new Field(message.toString('utf8', from, nameEnd), documents);
+  for (let at = nameEnd + 1; at < end; at += message.readInt32LE(at)) documents.push(docAt(message, at));
+  return [message.toString('utf8', from, nameEnd), documents];
 }
 
 let lastId = 0;
-const writer = new Writer(64 * 1024);
 
 /** One reply message. `moreToCome` announces another one that nobody has to ask for. */
 export function encodeReply(
@@ -106,10 +105,6 @@ export function encodeReply(
 ): { id: number; bytes: Buffer } {
   const id = ++lastId;
   const opcode = request.legacy ? [OP_REPLY, 8, 0, 0, 0, 1] : [OP_MSG, moreToCome ? MORE_TO_COME : 0];
-  writer.reset();
-  for (const value of [0, id, request.id, ...opcode]) writer.int32(value);
-  if (!request.legacy) writer.byte(0);
-  writer.document(reply);
-  writer.buf.writeInt32LE(writer.pos, 0);
-  return { id, bytes: Buffer.from(writer.bytes) };
+  const rest = [id, request.id, ...opcode].map(int32).join('') + (request.legacy ? '' : '\0') + encode(reply);
+  return { id, bytes: Buffer.from(int32(rest.length + 4) + rest, 'latin1') };
 }
