@@ -1,4 +1,5 @@
 import { mongo } from 'mongoose';
+import { ClaimSpread } from './claim-spread.ts';
 import type { ClaimedJob, JobDocument } from './job-document.ts';
 import { statusChange } from './status-change.ts';
 import { isDocumentFault } from './storage-call.ts';
@@ -20,6 +21,7 @@ export class JobBatchRepository {
   readonly #context: StoreContext;
   readonly #onBadDocument: (bad: BadDocument) => void;
   readonly #resting = new Map<string, { id: mongo.ObjectId; until: number }>();
+  readonly #spreads = new Map<string, ClaimSpread>();
 
   constructor(context: StoreContext, onBadDocument: (bad: BadDocument) => void) {
     this.#context = context;
@@ -27,33 +29,32 @@ export class JobBatchRepository {
   }
 
   /**
-   * T1: claims up to `limit` due jobs of a lane, most important first. Empty when nothing is due or another loader was faster.
+   * T1: claims up to `limit` due jobs of a lane, most important first. Empty when nothing is due or another loader was faster;
+   * after a race that was lost the next claim may begin some batches further on, where the others are not.
    * @throws when MongoDB fails; what was claimed unseen then goes back by S1.
    */
   async loadNextBatch(queue: string, limit: number): Promise<ClaimedJob[]> {
-    const { jobs, clock, bounded } = this.#context;
-    const now = clock.now();
-    const due = await bounded(
-      jobs
-        .find(
-          { status: 'pending', queue, runAt: { $lte: now }, ...this.#exceptResting() },
-          {
-            projection: { _id: 1, type: 1, version: 1 },
-            sort: { priority: -1, runAt: 1, _id: 1 },
-            limit,
-            hint: 'claim',
-          },
-        )
-        .toArray(),
-      'claim',
-    );
+    const now = this.#context.clock.now();
+    const spread = this.#spreadOf(queue);
+    const skip = spread.batchesToSkip() * limit;
+    let due = await this.#findDue(queue, { now, limit, skip });
+    if (due.length < limit && skip > 0) {
+      // The backlog ends here: there is no room to keep out of each other's way.
+      spread.reset();
+      due = await this.#findDue(queue, { now, limit, skip: 0 });
+    }
     if (due.length === 0) return [];
     const token = new ObjectId();
     const ids = due.map(job => job._id);
     const claimed = due.map(job => ({ id: job._id, type: job.type, version: job.version ?? 1, token }));
     const modified = await this.#claim(ids, now, token);
+    if (modified >= 0) spread.learn(ids.length, modified);
     if (modified === ids.length) return claimed;
-    const won = await bounded(jobs.find({ _id: { $in: ids }, token }, { projection: { _id: 1 } }).toArray(), 'claim');
+    if (modified === 0) return [];
+    const won = await this.#context.bounded(
+      this.#context.jobs.find({ _id: { $in: ids }, token }, { projection: { _id: 1 } }).toArray(),
+      'claim',
+    );
     const wonIds = new Set(won.map(job => job._id.toHexString()));
     return claimed.filter(job => wonIds.has(job.id.toHexString()));
   }
@@ -135,6 +136,35 @@ export class JobBatchRepository {
       }
     }
     return -1;
+  }
+
+  #findDue(queue: string, page: { now: Date; limit: number; skip: number }) {
+    const { jobs, bounded } = this.#context;
+    const { now, limit, skip } = page;
+    return bounded(
+      jobs
+        .find(
+          { status: 'pending', queue, runAt: { $lte: now }, ...this.#exceptResting() },
+          {
+            projection: { _id: 1, type: 1, version: 1 },
+            sort: { priority: -1, runAt: 1, _id: 1 },
+            skip,
+            limit,
+            hint: 'claim',
+          },
+        )
+        .toArray(),
+      'claim',
+    );
+  }
+
+  #spreadOf(queue: string): ClaimSpread {
+    let spread = this.#spreads.get(queue);
+    if (!spread) {
+      spread = new ClaimSpread();
+      this.#spreads.set(queue, spread);
+    }
+    return spread;
   }
 
   #rest(id: mongo.ObjectId): void {

@@ -97,6 +97,25 @@ describe('claim', () => {
     expect(new Set(all).size).toBe(100);
   });
 
+  it("of many loaders keep out of each other's way on a deep backlog, and find its last jobs", async () => {
+    await context.jobs.insertMany(Array.from({ length: 600 }, () => newJobDocument()));
+    const loaders = Array.from({ length: 6 }, () => new JobBatchRepository(context, () => undefined));
+    const ids = new Set<string>();
+    const tally = { asked: 0, won: 0 };
+    await Promise.all(
+      loaders.map(async loader => {
+        while (ids.size < 600) {
+          const isDeep = ids.size < 400;
+          const batch = await loader.loadNextBatch('default', 5);
+          if (isDeep) Object.assign(tally, { asked: tally.asked + 5, won: tally.won + batch.length });
+          for (const job of batch) ids.add(job.id.toHexString());
+        }
+      }),
+    );
+    // All of them at the head would win a sixth.
+    expect(tally.won / tally.asked).toBeGreaterThan(0.4);
+  });
+
   it('takes what is due, the most important first, and nothing of another lane', async () => {
     const low = await insert({ priority: 1 });
     const high = await insert({ priority: 9 });
