@@ -49,7 +49,7 @@ export class Watchdog implements Service {
   }
 
   async #look(everyMs: number): Promise<number> {
-    if (this.#options.freeSlots() === 0 || (await this.#options.countWaiting()) === 0) {
+    if (this.#options.freeSlots() === 0 || (await this.#countWaiting()) === 0) {
       this.#quietSince = performance.now();
       return everyMs;
     }
@@ -62,5 +62,15 @@ export class Watchdog implements Service {
     this.#quietSince = performance.now();
     await this.#options.rebuild();
     return everyMs;
+  }
+
+  /** While Redis cannot be asked nothing could start: that is no fault of the consumer, and its time begins afresh. */
+  async #countWaiting(): Promise<number> {
+    try {
+      return await this.#options.countWaiting();
+    } catch (error) {
+      this.#quietSince = performance.now();
+      throw error;
+    }
   }
 }

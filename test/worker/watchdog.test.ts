@@ -6,11 +6,14 @@ let watchdog: Watchdog;
 afterEach(() => watchdog.stop());
 
 /** A watchdog that looks every 250 ms and bites after 300 ms without a start. */
-async function start(facts: { waiting: () => number; free: () => number }) {
-  const seen = { looks: 0, rebuilt: 0, gaveUp: [] as string[] };
+async function start(facts: { waiting: () => number; free: () => number; away?: () => boolean }, watchdogMs = 300) {
+  const seen = { looks: 0, rebuilt: 0, gaveUp: [] as string[], errors: 0 };
   watchdog = new Watchdog({
-    watchdogMs: 300,
-    countWaiting: async () => facts.waiting(),
+    watchdogMs,
+    countWaiting: async () => {
+      if (facts.away?.()) throw new Error('away');
+      return facts.waiting();
+    },
     freeSlots: () => {
       seen.looks += 1;
       return facts.free();
@@ -19,7 +22,10 @@ async function start(facts: { waiting: () => number; free: () => number }) {
       seen.rebuilt += 1;
     },
     giveUp: reason => seen.gaveUp.push(reason),
-    onError: error => expect.fail(String(error)),
+    onError: error => {
+      expect(error).toMatchObject({ message: 'away' });
+      seen.errors += 1;
+    },
   });
   await watchdog.start();
   return seen;
@@ -56,5 +62,16 @@ describe('the watchdog', () => {
       { what: 'five looks' },
     );
     expect(seen).toMatchObject({ rebuilt: 0, gaveUp: [] });
+  });
+
+  it('has patience again after an outage of Redis, however long that was', async () => {
+    let away = true;
+    let counts = 0;
+    const waiting = () => (++counts === 1 ? 3 : 0);
+    const seen = await start({ waiting, free: () => 1, away: () => away }, 1_000);
+    await waitFor(() => seen.errors >= 6, { what: 'an outage longer than its patience' });
+    away = false;
+    await waitFor(() => counts >= 2, { what: 'two looks after the outage' });
+    expect(seen.rebuilt).toBe(0);
   });
 });
