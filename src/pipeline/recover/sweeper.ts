@@ -1,4 +1,5 @@
 import type { LeaseConfig } from '../../config/config.ts';
+import { messageOf } from '../../platform/errors.ts';
 import type { LedgerConnection } from '../../platform/mongo.ts';
 import { PollLoop } from '../../platform/poll-loop.ts';
 import type { Service } from '../../platform/service.ts';
@@ -10,11 +11,13 @@ import {
   expireUnstarted,
   findExpiredLeases,
   markSuspect,
+  type QueuedUpdate,
   refreshQueued,
   releaseQueued,
   rescueRun,
   writeQueued,
 } from '../store/recovery-store.ts';
+import { isDocumentFault } from '../store/storage-call.ts';
 import type { StoreContext } from '../store/store-context.ts';
 
 export interface SweeperOptions {
@@ -99,16 +102,50 @@ export class Sweeper implements Service {
         const place = await queueManager.placeOf(job.queue, { id: job._id, token: job.token! }).catch(() => null);
         if (place === null) return null;
         const refresh = place === 'gone' ? null : refreshQueued(job, place);
-        if (refresh) return refresh;
+        if (refresh) return { job, update: refresh };
         released.add(job.queue);
-        return releaseQueued(context, job);
+        return { job, update: releaseQueued(context, job) };
       }),
     );
     const writes = updates.filter(update => update !== null);
     if (writes.length === 0) return;
-    const count = await writeQueued(context, writes);
+    const count = await this.#writeQueued(writes);
     if (released.size > 0) events.emit('released', { count });
     for (const lane of released) wake(lane);
+  }
+
+  async #writeQueued(writes: readonly { job: ExpiredLease; update: QueuedUpdate }[]): Promise<number> {
+    const { context } = this.#options;
+    try {
+      return await writeQueued(
+        context,
+        writes.map(({ update }) => update),
+      );
+    } catch (error) {
+      if (!isDocumentFault(error)) throw error;
+    }
+    let count = 0;
+    for (const { job, update } of writes) {
+      await this.#exceptRefused(job, async () => {
+        count += await writeQueued(context, [update]);
+      });
+    }
+    return count;
+  }
+
+  /** A document that cannot take its write (it may be full) is told of and left: it must not keep the others from theirs. */
+  async #exceptRefused(job: Pick<ExpiredLease, '_id'>, write: () => Promise<unknown>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      if (!isDocumentFault(error)) throw error;
+      this.#tellRefused(job._id, error);
+    }
+  }
+
+  #tellRefused(id: ExpiredLease['_id'], error: unknown): void {
+    const refused = new Error(`job ${id.toHexString()} cannot be changed: ${messageOf(error)}`, { cause: error });
+    this.#options.events.emit('fault', { component: 'sweeper', error: refused });
   }
 
   /** S2: suspect first, rescue only what this sweeper itself has seen unchanged for the whole grace. */
@@ -118,7 +155,7 @@ export class Sweeper implements Service {
     const now = performance.now();
     for (const job of jobs) {
       if (!job.suspectAt) {
-        await markSuspect(context, job);
+        await this.#exceptRefused(job, () => markSuspect(context, job));
         continue;
       }
       const id = job._id.toHexString();
@@ -128,7 +165,7 @@ export class Sweeper implements Service {
       const isOver =
         now - observation.since >= lease.graceMs && now - this.#connectedSince >= lease.leaseMs + lease.graceMs;
       if (!isOver) seen.set(id, observation);
-      else await this.#rescue(job);
+      else await this.#exceptRefused(job, () => this.#rescue(job));
     }
     // Errors clear the map while this round is under way; what it saw then does not count.
     if (now >= this.#connectedSince) this.#observations = seen;
@@ -144,7 +181,7 @@ export class Sweeper implements Service {
   }
 
   async #expire(): Promise<void> {
-    const tenants = await expireUnstarted(this.#options.context);
+    const tenants = await expireUnstarted(this.#options.context, (id, error) => this.#tellRefused(id, error));
     for (const tenant of tenants) this.#options.counters.count(tenant, 'failed');
     if (tenants.length > 0) this.#options.events.emit('expired', { count: tenants.length });
   }

@@ -2,6 +2,7 @@ import type { mongo } from 'mongoose';
 import { backoffMs } from '../../platform/backoff.ts';
 import type { JobDocument, JobError, JobStatus } from './job-document.ts';
 import { type StatusChange, statusChange } from './status-change.ts';
+import { isDocumentFault } from './storage-call.ts';
 import { type StoreContext, WRITE_CONCERNS } from './store-context.ts';
 
 /** A claimed or running job whose beat is older than its lease. */
@@ -70,14 +71,15 @@ export async function findExpiredLeases(context: StoreContext): Promise<ExpiredL
   );
 }
 
-type Update = mongo.AnyBulkWriteOperation<JobDocument>;
+/** A write of S1. */
+export type QueuedUpdate = mongo.AnyBulkWriteOperation<JobDocument>;
 
 function exactQueued(job: ExpiredLease): mongo.Filter<JobDocument> {
   return { _id: job._id, status: 'queued', token: job.token!, beatAt: job.beatAt };
 }
 
 /** S1: the engine does not have the job: back to pending. */
-export function releaseQueued(context: StoreContext, job: ExpiredLease): Update {
+export function releaseQueued(context: StoreContext, job: ExpiredLease): QueuedUpdate {
   const update = statusChange(context, {
     via: 'S1',
     from: 'queued',
@@ -90,7 +92,7 @@ export function releaseQueued(context: StoreContext, job: ExpiredLease): Update 
 }
 
 /** S1: the engine still has it: its lease is renewed; one that hangs before its gate (active) at most three times, then null. */
-export function refreshQueued(job: ExpiredLease, place: 'waiting' | 'active'): Update | null {
+export function refreshQueued(job: ExpiredLease, place: 'waiting' | 'active'): QueuedUpdate | null {
   if (place === 'active' && (job.queuedRefreshes ?? 0) >= MOST_QUEUED_REFRESHES) return null;
   const update: mongo.UpdateFilter<JobDocument> = { $currentDate: { beatAt: true } };
   if (place === 'active') update.$inc = { queuedRefreshes: 1 };
@@ -98,7 +100,7 @@ export function refreshQueued(job: ExpiredLease, place: 'waiting' | 'active'): U
 }
 
 /** Writes the S1 updates of one sweep; each is fenced by what was read. Answers how many matched. */
-export async function writeQueued(context: StoreContext, updates: Update[]): Promise<number> {
+export async function writeQueued(context: StoreContext, updates: QueuedUpdate[]): Promise<number> {
   const result = await context.bounded(
     context.jobs.bulkWrite(updates, { ordered: false, writeConcern: WRITE_CONCERNS.one! }),
     'sweep of queued jobs',
@@ -190,8 +192,14 @@ function whatCounts(job: ExpiredLease): 'crashes' | 'isolatedRescues' | null {
   return job.isolatedAt ? 'isolatedRescues' : null;
 }
 
-/** T11: jobs that did not start in time. Answers the tenants of those that failed now. */
-export async function expireUnstarted(context: StoreContext): Promise<string[]> {
+/**
+ * T11: jobs that did not start in time. Answers the tenants of those that failed now; a document that cannot take the write is
+ * handed to `onRefused`, and the others go on.
+ */
+export async function expireUnstarted(
+  context: StoreContext,
+  onRefused: (id: mongo.ObjectId, error: unknown) => void,
+): Promise<string[]> {
   const now = context.clock.now();
   const due = await context.bounded(
     context.jobs
@@ -215,13 +223,18 @@ export async function expireUnstarted(context: StoreContext): Promise<string[]> 
       end: true,
       reason: 'expired',
     });
-    const result = await context.bounded(
-      context.jobs.updateOne({ _id: job._id, status: job.status, startBy: { $lte: now } }, update, {
-        writeConcern: WRITE_CONCERNS.majority!,
-      }),
-      'expiry',
-    );
-    if (result.modifiedCount === 1) tenants.push(job.tenant);
+    try {
+      const result = await context.bounded(
+        context.jobs.updateOne({ _id: job._id, status: job.status, startBy: { $lte: now } }, update, {
+          writeConcern: WRITE_CONCERNS.majority!,
+        }),
+        'expiry',
+      );
+      if (result.modifiedCount === 1) tenants.push(job.tenant);
+    } catch (refused) {
+      if (!isDocumentFault(refused)) throw refused;
+      onRefused(job._id, refused);
+    }
   }
   return tenants;
 }

@@ -374,7 +374,7 @@ describe('recovery', () => {
     await claimOne();
     await insert({ startBy: past, runAt: new Date(Date.now() + 60_000) });
     await insert({ startBy: new Date(Date.now() + 60_000), runAt: new Date(Date.now() + 60_000) });
-    expect(await expireUnstarted(context)).toHaveLength(2);
+    expect(await expireUnstarted(context, () => undefined)).toHaveLength(2);
     expect(await context.jobs.countDocuments({ status: 'failed' })).toBe(2);
     expect((await read(running._id)).status).toBe('processing');
   });
