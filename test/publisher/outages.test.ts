@@ -113,9 +113,11 @@ describe('MongoDB is away', () => {
     const api = await usePublisher({ database });
     const id = await api.submit();
     await server.kill9();
-    const answer = await post(api);
-    expect([answer.status, problemSlug(answer)]).toEqual([503, 'storage-unavailable']);
-    expect(answer.ms).toBeLessThan(6_000);
+    const bulk = () => api.call('POST', '/v1/jobs/bulk', { key: KEYS.a, json: { jobs: [job(), job()] } });
+    for (const answer of [await bulk(), ...(await Promise.all([post(api), bulk(), bulk(), post(api)]))]) {
+      expect([answer.status, problemSlug(answer)]).toEqual([503, 'storage-unavailable']);
+      expect(answer.ms).toBeLessThan(6_000);
+    }
     await server.restart();
     const read = await waitFor(
       async () => {

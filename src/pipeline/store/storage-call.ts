@@ -6,7 +6,11 @@ import type { StoreContext } from './store-context.ts';
  * One call on behalf of a waiting caller: all of its commands together take at most the deadline.
  * @throws StorageUnavailableError when MongoDB is away, is changing its primary, or was too slow; a write may have happened.
  */
-export async function storageCall<T>(context: StoreContext, what: string, work: () => Promise<T>): Promise<T> {
+export async function storageCall<T>(
+  context: Pick<StoreContext, 'bounded'>,
+  what: string,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await context.bounded(work(), what);
   } catch (error) {
@@ -24,12 +28,21 @@ function isUnavailable(error: unknown): boolean {
   if (error instanceof mongo.MongoNetworkError || error instanceof mongo.MongoServerSelectionError) return true;
   if (error instanceof mongo.MongoNotConnectedError || error instanceof mongo.MongoTopologyClosedError) return true;
   if (error instanceof mongo.MongoWriteConcernError) return true;
+  if (isSocketError(error)) return true;
   if (!(error instanceof mongo.MongoError)) return false;
+  // The driver wraps what went wrong on the way, such as a refused connection, as if the bulk had failed on the server; only
+  // what a server answers has a number.
+  if (error instanceof mongo.MongoBulkWriteError && typeof error.code !== 'number') return true;
   return (
     UNAVAILABLE_CODES.has(Number(error.code)) ||
     error.hasErrorLabel('RetryableWriteError') ||
     error.hasErrorLabel('TransientTransactionError')
   );
+}
+
+/** The driver lets an error of its socket through as it is when the server has just closed the other end. */
+function isSocketError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EPIPE' || error.code === 'ECONNRESET');
 }
 
 /** The name of the unique key that a write met, or null when the error is another one. */
