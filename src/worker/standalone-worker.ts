@@ -247,14 +247,17 @@ export class StandaloneWorker {
 
   async #stop(): Promise<DrainReport> {
     const parts = this.#parts;
-    if (!parts) {
+    const [loader, watchdog] = [this.#loader, this.#watchdog];
+    // A start that failed before the services were made: nothing runs.
+    if (!parts || !loader || !watchdog) {
+      parts?.redis.disconnect();
       await this.#ledger?.close();
       return { handedBack: 0, clean: true };
     }
     this.#logger.info({ running: parts.runs.size }, 'draining');
     this.#deliverer?.drain();
     await Promise.all([
-      settlesWithin(stopAll([this.#loader!, parts.wakeListener, parts.foreignInserts, this.#watchdog!]), 4 * CLOSE_MS),
+      settlesWithin(stopAll([loader, parts.wakeListener, parts.foreignInserts, watchdog]), 4 * CLOSE_MS),
       settlesWithin(parts.backgroundCheck.stop(), 4 * CLOSE_MS),
       ...this.#consumers.map(consumer => settlesWithin(consumer.pause(), CLOSE_MS)),
     ]);
