@@ -83,6 +83,29 @@ describe('Redis is away', () => {
   });
 });
 
+describe('Redis is full', () => {
+  it('after the first batch that it refuses each try costs one job, and the others run as soon as it has room', async () => {
+    const admin = redis.client();
+    await admin.config('SET', 'maxmemory', '1');
+    // What is claimed in vain stays claimed, so that it can be counted.
+    const worker = await stories.startWorker({ WORKER_SIZE_JOBS: '10', QUEUED_LEASE_MS: '60000' });
+    await stories.insertMany(
+      'story:wait',
+      Array.from({ length: 100 }, () => ({ ms: 10 })),
+    );
+    const claimed = () => stories.jobs.countDocuments({ status: 'queued' });
+    // Ten slots and ten starts a second, then four tries more.
+    await waitFor(async () => (await claimed()) >= 24, { what: 'five tries' });
+    expect(await claimed()).toBeLessThan(40);
+    await admin.config('SET', 'maxmemory', '0');
+    await waitFor(() => stories.jobs.countDocuments({ status: 'completed' }).then(count => count >= 60), {
+      what: 'the jobs that were not claimed in vain',
+      timeoutMs: 10_000,
+    });
+    expect(worker.hasExited).toBe(false);
+  });
+});
+
 describe('MongoDB is away', () => {
   it('POST answers 503 within 6 s, results of running handlers are recorded after, and nothing runs twice', async () => {
     const { url } = await stories.startApi();

@@ -34,6 +34,8 @@ export class Loader implements Service {
   #waitingEstimate = 0;
   #freeTimer: NodeJS.Timeout | null = null;
   #isLoading = false;
+  /** The last load failed: what it had claimed waits for its lease to end. Until one succeeds only single jobs are risked. */
+  #isDoubtful = false;
 
   constructor(options: LoaderOptions) {
     this.#options = options;
@@ -118,15 +120,26 @@ export class Loader implements Service {
         waiting,
         freeSlots: slots.free,
         startsPerSecond: this.#rate.perSecond(),
-        batchSize: this.#options.batchSize,
+        batchSize: this.#isDoubtful ? 1 : this.#options.batchSize,
       });
       if (limit === 0) return { waiting, lookAgainInMs: BUSY_LOOK_MS };
-      const claimed = await this.#options.loadBatch(lane, limit);
+      const claimed = await this.#load(lane, limit);
       if (claimed.length > 0) events.emit('loaded', { lane, count: claimed.length });
       if (claimed.length < limit) {
         const nextInMs = claimed.length === 0 ? BUSY_LOOK_MS : 0;
         return { waiting: waiting + claimed.length, lookAgainInMs: Math.max(nextInMs, 1) };
       }
+    }
+  }
+
+  async #load(lane: string, limit: number): Promise<ClaimedJob[]> {
+    try {
+      const claimed = await this.#options.loadBatch(lane, limit);
+      if (claimed.length > 0) this.#isDoubtful = false;
+      return claimed;
+    } catch (error) {
+      this.#isDoubtful = true;
+      throw error;
     }
   }
 }
