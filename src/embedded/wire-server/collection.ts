@@ -83,9 +83,10 @@ export class Index {
 
   /** The record other than `idKey`'s that has this key already. */
   holderOf(key: string, idKey: string | undefined): Rec | undefined {
-    const cursor = this.keys.cursor();
-    for (let found = cursor.seek(key); found && cursor.key?.startsWith(key); found = cursor.next())
-      if (cursor.item?.idKey !== idKey) return cursor.item;
+    for (const found of this.keys.from(key)) {
+      if (!found.key.startsWith(key)) break;
+      if (found.item.idKey !== idKey) return found.item;
+    }
     return undefined;
   }
 }

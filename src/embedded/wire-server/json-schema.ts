@@ -12,10 +12,10 @@ export function compileSchema(schema: Value): SchemaTest {
   if (!(schema instanceof Doc)) return fail(14, '$jsonSchema must be an object');
   const tests = schema.fields.map(({ name, value: operand }): SchemaTest => {
     const keyword = Object.hasOwn(KEYWORDS, name) ? KEYWORDS[name] : undefined;
-    const test = keyword ? keyword(operand) : fail(9, `Unknown $jsonSchema keyword: ${name}`);
+    const test = keyword?.(operand) ?? fail(9, `$jsonSchema keyword '${name}' is unknown or has a wrong value`);
     return value => {
       const reason = test(value);
-      return reason && { operatorName: name, ...reason };
+      return reason && { operatorName: name, specifiedAs: { [name]: operand }, ...reason };
     };
   });
   return value => {
@@ -24,28 +24,25 @@ export function compileSchema(schema: Value): SchemaTest {
   };
 }
 
-const KEYWORDS: Record<string, (operand: Value) => SchemaTest> = {
+/** undefined = the keyword cannot have such an operand. */
+const KEYWORDS: Record<string, (operand: Value) => SchemaTest | undefined> = {
   bsonType(operand) {
     const test = typeTest(operand);
-    const why = { specifiedAs: { bsonType: operand }, reason: 'type did not match' };
-    return value => (test(value) ? undefined : { ...why, consideredType: typeName(value) });
+    return value => (test(value) ? undefined : { reason: 'type did not match', consideredType: typeName(value) });
   },
   enum(operand) {
-    if (!Array.isArray(operand) || operand.length === 0)
-      return fail(9, "$jsonSchema keyword 'enum' must be a non-empty array");
-    const why = { specifiedAs: { enum: operand }, reason: 'value was not found in enum' };
-    return value => (operand.some(item => equal(item, value)) ? undefined : why);
+    if (!Array.isArray(operand) || operand.length === 0) return undefined;
+    return value => (operand.some(item => equal(item, value)) ? undefined : { reason: 'value was not found in enum' });
   },
   required(operand) {
-    if (!Array.isArray(operand) || operand.length === 0 || !operand.every(name => typeof name === 'string'))
-      return fail(9, "$jsonSchema keyword 'required' must be a non-empty array of strings");
+    if (!Array.isArray(operand) || !operand.every(name => typeof name === 'string')) return undefined;
     return value => {
       const missing = value instanceof Doc ? operand.filter(name => !value.has(name)) : [];
-      return missing.length ? { specifiedAs: { required: operand }, missingProperties: missing } : undefined;
+      return missing.length ? { missingProperties: missing } : undefined;
     };
   },
   properties(operand) {
-    if (!(operand instanceof Doc)) return fail(14, "$jsonSchema keyword 'properties' must be an object");
+    if (!(operand instanceof Doc)) return undefined;
     const schemas = operand.fields.map(({ name, value }) => ({ name, test: compileSchema(value) }));
     return value => {
       const wrong = schemas.flatMap(({ name, test }) => {
@@ -53,7 +50,7 @@ const KEYWORDS: Record<string, (operand: Value) => SchemaTest> = {
         const verdict = member === undefined ? undefined : test(member);
         return verdict ? [{ propertyName: name, details: verdict.schemaRulesNotSatisfied }] : [];
       });
-      return wrong.length ? { propertiesNotSatisfied: wrong } : undefined;
+      return wrong.length ? { specifiedAs: undefined, propertiesNotSatisfied: wrong } : undefined;
     };
   },
 };

@@ -44,13 +44,11 @@ interface Constraint {
 }
 
 /** What a filter demands as far as an index can use it. Only conjunctions count. */
-function constraintsOf(node: Node, prefix = ''): Constraint[] {
-  const { op, children, path = '', operand = null } = node;
-  if (op === 'and') return children.flatMap(child => constraintsOf(child, prefix));
-  if (op === 'elemMatch') return children.flatMap(child => constraintsOf(child, `${prefix}${path}.`));
-  const ranges = op === 'other' || op === 'or' ? undefined : rangesFor(op, operand);
+function constraintsOf({ op, children, path = '', operand = null }: Node): Constraint[] {
+  if (op === 'and') return children.flatMap(constraintsOf);
+  const ranges = op === 'not' || op === 'or' ? undefined : rangesFor(op, operand);
   if (!ranges) return [];
-  return [{ path: prefix + path, ranges, needsField: op === 'exists' || !ranges.some(range => covers(range, NULL)) }];
+  return [{ path, ranges, needsField: op === 'exists' || !ranges.some(range => covers(range, NULL)) }];
 }
 
 /** undefined = an index does not help with it. */

@@ -1,15 +1,14 @@
 import { fail, unsupported } from './errors.ts';
-import { isOperatorDoc } from './match.ts';
 import { splitPath } from './paths.ts';
 import { asNumber, Doc, Field, truthy, type Value } from './value.ts';
 
 type Tree = Map<string, Tree | Leaf>;
 /** true = this path itself is listed; a function computes its new value. */
-type Leaf = true | ((old: Value | undefined, doc: Doc) => Value | undefined);
+type Leaf = true | ((doc: Doc) => Value | undefined);
 
 export type Projection = (doc: Doc) => Doc;
 
-/** Compiles a projection: inclusion or exclusion, `$slice`, paths and constants. */
+/** Compiles a projection: inclusion or exclusion, paths and constants. */
 export function compileProjection(projection: Doc): Projection | undefined {
   if (projection.fields.length === 0) return undefined;
   const tree: Tree = new Map();
@@ -24,9 +23,8 @@ export function compileProjection(projection: Doc): Projection | undefined {
     }
     if (flag !== undefined && flag !== (mode ?? flag))
       fail(flag ? 31253 : 31254, `Cannot mix inclusion and exclusion in a projection: field ${name}`);
-    if (flag !== undefined) mode = flag;
-    else if (!(value instanceof Doc && value.has('$slice'))) mode ??= true;
-    addPath(tree, splitPath(name), flag === undefined ? computed(value) : true, name);
+    mode = flag ?? mode ?? true;
+    addPath(tree, splitPath(name), flag === undefined ? compileRead(value) : true, name);
   }
   const including = mode ?? id ?? false;
   if (including ? id !== false : id === false) tree.set('_id', true);
@@ -44,22 +42,6 @@ function addPath(tree: Tree, parts: string[], leaf: Leaf, path: string): void {
   const last = parts.at(-1) as string;
   if (node.has(last)) fail(31250, `Path collision at ${path}`);
   node.set(last, leaf);
-}
-
-function computed(value: Value): Leaf {
-  if (!isOperatorDoc(value) || !value.has('$slice')) {
-    const read = compileRead(value);
-    return (_old, doc) => read(doc);
-  }
-  const operand = value.get('$slice');
-  const [first = 0, count, ...more] = (Array.isArray(operand) ? operand : [operand]).map(item => asNumber(item) ?? NaN);
-  if (Number.isNaN(first) || Number.isNaN(count) || more.length) fail(28667, 'Invalid $slice syntax');
-  return old => {
-    if (!Array.isArray(old)) return old;
-    if (count === undefined) return first < 0 ? old.slice(first) : old.slice(0, first);
-    const from = first < 0 ? Math.max(0, old.length + first) : first;
-    return old.slice(from, from + count);
-  };
 }
 
 /** Reads an aggregation expression's value from a document: a path (`$a.b`), a constant, or a document of these. */
@@ -101,14 +83,14 @@ function apply(doc: Doc, tree: Tree, root: Doc, including: boolean): Doc {
   }
   for (const [name, node] of tree) {
     if (!including || node === true || doc.has(name)) continue;
-    const made = node instanceof Map ? apply(new Doc(), node, root, including) : node(undefined, root);
+    const made = node instanceof Map ? apply(new Doc(), node, root, including) : node(root);
     if (!(node instanceof Map) || (made as Doc).first) add(name, made);
   }
   return new Doc(fields);
 }
 
 function within(value: Value, node: Tree | Leaf, root: Doc, including: boolean): Value | undefined {
-  if (typeof node === 'function') return node(value, root);
+  if (typeof node === 'function') return node(root);
   if (value instanceof Doc) return apply(value, node as Tree, root, including);
   if (Array.isArray(value))
     return value.map(item => within(item, node, root, including)).filter(item => item !== undefined);

@@ -15,10 +15,10 @@ export interface Match {
   readonly doc: Doc;
 }
 
-/** Of a long list of matches only so many are kept decoded; the others are decoded again when it is their turn. */
-const KEPT_DECODED = 1000;
-const lighter = (match: Match, known: number): Match =>
-  known < KEPT_DECODED ? match : { ...match, doc: Doc.fromBytes(match.bytes) };
+/** Lists of matches hold bytes: a document is decoded anew when it is its turn. */
+const lighter = (match: Match): Match => ({ ...match, doc: Doc.fromBytes(match.bytes) });
+/** So many more than wanted are gathered before the best are chosen. */
+const SPARE = 1000;
 
 export interface QueryOptions {
   readonly filter: Node;
@@ -59,7 +59,7 @@ export function findQuery(context: Context): Query {
   if (!bounds) return query;
   return queryOf(context, {
     ...query.options,
-    filter: { ...filter, op: 'other', test: found => bounds(found) && filter.test(found) },
+    filter: { ...filter, op: 'and', children: [filter], test: found => bounds(found) && filter.test(found) },
   });
 }
 
@@ -127,9 +127,9 @@ export class Query {
       if (found.length > kept) found = found.slice(0, kept);
     };
     await sliced(this.#candidates(), deadline, match => {
-      if (match) found.push({ key: sort.key(match.doc), match: lighter(match, found.length) });
+      if (match) found.push({ key: sort.key(match.doc), match: lighter(match) });
       // The best few of many: what cannot be among them is thrown away early.
-      if (found.length >= kept * 2 + KEPT_DECODED) cut();
+      if (found.length >= kept * 2 + SPARE) cut();
       return true;
     });
     cut();
@@ -158,7 +158,7 @@ export class Query {
     const { collection, options } = this;
     const matches: Match[] = [];
     await this.each(match => {
-      matches.push(lighter(match, matches.length));
+      matches.push(lighter(match));
       return true;
     });
     return { matches, collection, options };

@@ -17,18 +17,18 @@ export function* scan(collection: Collection, plan: Plan, counters: Counters): G
     return;
   }
   const seen = index.multikey ? new Set<Rec>() : undefined;
-  const cursor = index.keys.cursor();
-  let found = !ranges.some(field => field?.length === 0) && cursor.seek(firstKey(ranges, 0));
-  while (found) {
-    const jump = jumpFrom(cursor.key as string, plan);
+  if (ranges.some(field => field?.length === 0)) return;
+  let entry = index.keys.first(firstKey(ranges, 0));
+  while (entry) {
+    const { key, item: rec } = entry;
+    const jump = jumpFrom(key, plan);
     if (jump === AFTER) return;
     counters.keys++;
-    const rec = cursor.item as Rec;
     if (jump === undefined && !seen?.has(rec)) {
       seen?.add(rec);
       yield rec;
     }
-    found = jump === undefined ? cursor.next() : cursor.seek(jump);
+    entry = index.keys.first(jump ?? key, jump === undefined);
   }
 }
 

@@ -1,11 +1,10 @@
 import { Double } from 'bson';
 import { words } from './context.ts';
 import { fail, unsupported } from './errors.ts';
-import { compileSort } from './index-keys.ts';
 import { compileFilter } from './match.ts';
 import { compileProjection, compileRead } from './project.ts';
 import { asNumber, Doc, doc, show, type Value } from './value.ts';
-import { compare, keyOf } from './value-order.ts';
+import { keyOf } from './value-order.ts';
 
 /** Takes documents one by one, so that a whole collection can go through in slices; `end` hands over what was gathered. */
 export interface Sink {
@@ -36,32 +35,10 @@ const STAGES: Record<string, Stage> = {
     };
     return { add: () => void count++, end };
   },
-  $sort: gathering(operand => {
-    const order = compileSort(operand as Doc);
-    return documents =>
-      documents
-        .map(document => ({ document, key: order.key(document) }))
-        .sort((a, b) => (a.key < b.key ? -1 : Number(a.key > b.key)))
-        .map(({ document }) => document);
-  }),
-  $skip: gathering(operand => documents => documents.slice(countOf(operand, '$skip'))),
-  $limit: gathering(operand => documents => documents.slice(0, countOf(operand, '$limit'))),
 };
 
-function gathering(compile: (operand: Value) => (documents: Doc[]) => Doc[]): Stage {
-  return (operand, next) => {
-    const gathered: Doc[] = [];
-    const finish = compile(operand);
-    const end = () => {
-      for (const document of finish(gathered)) next.add(document);
-      next.end();
-    };
-    return { add: document => void gathered.push(document), end };
-  };
-}
-
 const UNSUPPORTED = new Set(
-  words(`$addFields $set $unset $unwind $replaceRoot $replaceWith $redact $facet $sortByCount $sample $lookup $unionWith
+  words(`$sort $skip $limit $addFields $set $unset $unwind $replaceRoot $replaceWith $redact $facet $sortByCount $sample $lookup $unionWith
     $documents $out $merge $bucket $bucketAuto $setWindowFields $densify $fill $graphLookup $geoNear $indexStats $collStats
     $planCacheStats $search $vectorSearch $listSessions $listSampledQueries $currentOp $listLocalSessions`),
 );
@@ -97,15 +74,9 @@ export function countOf(value: Value, name: string): number {
   return number >= 0 ? number : fail(15956, 'the skip must be non-negative');
 }
 
-type Accumulator = (soFar: Value | undefined, value: Value | undefined) => Value;
-
-const extreme =
-  (direction: 1 | -1): Accumulator =>
-  (best = null, value = null) =>
-    value === null || (best !== null && compare(best, value) * direction <= 0) ? best : value;
-
-const ACCUMULATORS: Record<string, Accumulator> = { $sum: plus, $min: extreme(1), $max: extreme(-1) };
-const NO_ACCUMULATORS = new Set(words('$avg $count $first $last $push $addToSet $stdDevPop $stdDevSamp $mergeObjects'));
+const NO_ACCUMULATORS = new Set(
+  words('$min $max $avg $count $first $last $push $addToSet $stdDevPop $stdDevSamp $mergeObjects'),
+);
 
 /** Keeps int and long apart from double, and grows int to long. */
 function plus(sum: Value = 0, value?: Value): Value {
@@ -129,7 +100,7 @@ function $group(spec: Value, next: Sink): Sink {
       const key = keyOf(id);
       const group = groups.get(key) ?? doc({ _id: id });
       groups.set(key, group);
-      for (const { name, read, step } of fields) group.set(name, step(group.get(name), read(document)));
+      for (const { name, read } of fields) group.set(name, plus(group.get(name), read(document)));
     },
     end() {
       for (const group of groups.values()) next.add(group);
@@ -143,6 +114,6 @@ function accumulated(name: string, value: Value) {
   const [field, ...more] = value.fields;
   if (!field || more.length) return fail(40238, `The field '${name}' must specify one accumulator`);
   if (NO_ACCUMULATORS.has(field.name)) unsupported(`the accumulator ${field.name}`);
-  const step = Object.hasOwn(ACCUMULATORS, field.name) ? ACCUMULATORS[field.name] : undefined;
-  return { name, read: compileRead(field.value), step: step ?? fail(15952, `unknown group operator '${field.name}'`) };
+  if (field.name !== '$sum') fail(15952, `unknown group operator '${field.name}'`);
+  return { name, read: compileRead(field.value) };
 }

@@ -43,10 +43,8 @@ function expired(store: Store, collection: Collection, index: Index): Rec[] {
   if (seconds === undefined) return [];
   const end = `${keyOf(new Date(Date.now() - seconds * 1000))}\xff`;
   const found = new Set<Rec>();
-  const cursor = index.keys.cursor();
-  for (let more = cursor.seek(String.fromCharCode(ORDER.date)); more; more = cursor.next()) {
-    if ((cursor.key as string) > end || found.size === MOST_AT_ONCE) break;
-    const rec = cursor.item as Rec;
+  for (const { key, item: rec } of index.keys.from(String.fromCharCode(ORDER.date))) {
+    if (key > end || found.size === MOST_AT_ONCE) break;
     if (!store.lockOf(collection, rec.idKey)) found.add(rec);
   }
   return [...found];

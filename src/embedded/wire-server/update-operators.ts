@@ -1,9 +1,8 @@
 import { Double, Timestamp } from 'bson';
 import { words } from './context.ts';
 import { fail, unsupported } from './errors.ts';
-import { compileFilter, isOperatorDoc } from './match.ts';
 import { asNumber, Doc, show, typeName, type Value } from './value.ts';
-import { compare, equal } from './value-order.ts';
+import { compare } from './value-order.ts';
 
 /** What an update is applied in. */
 export interface Situation {
@@ -14,7 +13,7 @@ export interface Situation {
 /** Computes the new value at a path from the old one; undefined = missing. */
 export type Change = (old: Value | undefined, situation: Situation) => Value | undefined;
 
-export const UNSUPPORTED = new Set(words('$mul $bit $pop $pullAll $rename'));
+export const UNSUPPORTED = new Set(words('$mul $bit $pop $pull $pullAll $addToSet $rename'));
 
 /** Makes an operator's change from its operand. */
 export const operators: Record<string, (operand: Value, path: string) => Change> = {
@@ -32,24 +31,7 @@ export const operators: Record<string, (operand: Value, path: string) => Change>
     return (_old, { now }) => (type === 'timestamp' ? stamp(now) : now);
   },
   $push,
-  $addToSet(operand, path) {
-    const items = each('$addToSet', operand) ?? [operand];
-    return old => {
-      const next = arrayAt(old, '$addToSet', path).slice();
-      for (const item of items) if (!next.some(known => equal(known, item))) next.push(item);
-      return next;
-    };
-  },
-  $pull(operand, path) {
-    const unwanted = pullTest(operand);
-    return old => (old === undefined ? old : arrayAt(old, '$pull', path).filter(item => !unwanted(item)));
-  },
 };
-
-function arrayAt(old: Value | undefined, operator: string, path: string): Value[] {
-  if (old === undefined || Array.isArray(old)) return old ?? [];
-  return fail(2, `Cannot apply ${operator} to non-array field '${path}' of type ${typeName(old)}`);
-}
 
 const INT32 = 2n ** 31n;
 const INT64 = 2n ** 63n;
@@ -71,37 +53,24 @@ function increment(operand: Value, path: string): Change {
   };
 }
 
-function each(operator: string, operand: Value): Value[] | undefined {
-  const items = operand instanceof Doc ? operand.get('$each') : undefined;
-  if (items === undefined || Array.isArray(items)) return items;
-  return fail(2, `The argument to $each in ${operator} must be an array but it was of type ${typeName(items)}`);
-}
-
 function $push(operand: Value, path: string): Change {
-  const items = each('$push', operand);
-  if (!items) return old => [...arrayAt(old, '$push', path), operand];
+  const arrayAt = (old: Value | undefined): Value[] =>
+    old === undefined || Array.isArray(old)
+      ? (old ?? [])
+      : fail(2, `Cannot apply $push to non-array field '${path}' of type ${typeName(old)}`);
+  const items = operand instanceof Doc ? operand.get('$each') : undefined;
+  if (items === undefined) return old => [...arrayAt(old), operand];
+  if (!Array.isArray(items)) return fail(2, `The argument to $each in $push must be an array: ${typeName(items)}`);
   for (const { name } of (operand as Doc).fields) {
     if (name === '$position' || name === '$sort') unsupported(`${name} of $push`);
     if (name !== '$each' && name !== '$slice') fail(2, `Unrecognized clause in $push: ${name}`);
   }
   const given = (operand as Doc).get('$slice');
   const slice = asNumber(given);
-  if (given !== undefined && !Number.isInteger(slice))
-    fail(2, `The value for $slice must be an integer value but was given type: ${typeName(given)}`);
+  if (given !== undefined && !Number.isInteger(slice)) fail(2, `$slice must be an integer: ${typeName(given)}`);
   return old => {
-    const next = [...arrayAt(old, '$push', path), ...items];
+    const next = [...arrayAt(old), ...items];
     if (slice === undefined) return next;
     return slice < 0 ? next.slice(slice) : next.slice(0, slice);
   };
-}
-
-/** A condition on values, a condition on documents, or a value to be equal to. */
-function pullTest(operand: Value): (item: Value) => boolean {
-  if (!(operand instanceof Doc)) return item => equal(item, operand);
-  if (!isOperatorDoc(operand)) {
-    const node = compileFilter(operand);
-    return item => item instanceof Doc && node.test(item);
-  }
-  const node = compileFilter(new Doc().set('v', operand));
-  return item => node.test(new Doc().set('v', item));
 }

@@ -18,7 +18,7 @@ interface Step {
   readonly path: string;
   readonly parts: string[];
   readonly change: Change;
-  /** Missing parents are made; $unset and $pull do not. */
+  /** Missing parents are made; $unset makes none. */
   readonly creates: boolean;
   readonly onlyOnInsert: boolean;
   /** Array filters by the name in `$[name]`. */
@@ -94,7 +94,7 @@ function compileOperator(name: string, operand: Value, filters: Map<string, Node
     );
   return operand.fields.map(({ name: path, value }) => {
     const onlyOnInsert = name === '$setOnInsert';
-    const creates = name !== '$unset' && name !== '$pull';
+    const creates = name !== '$unset';
     return { path, parts: checkPath(path), change: make(value, path), creates, onlyOnInsert, filters };
   });
 }

@@ -1,11 +1,10 @@
-import { compare, type Doc, equal, isDoc, isNumeric, sameType, type Value } from './values.ts';
+import { compare, type Doc, equal, isDoc, sameType, type Value } from './values.ts';
 
 /** Does the document meet the filter? */
 export function matches(doc: Doc, filter: Doc): boolean {
   return Object.entries(filter).every(([name, condition]) => {
     if (name === '$and') return (condition as Doc[]).every(part => matches(doc, part));
     if (name === '$or') return (condition as Doc[]).some(part => matches(doc, part));
-    if (name === '$nor') return !(condition as Doc[]).some(part => matches(doc, part));
     return meets(candidates(doc, name.split('.')), condition);
   });
 }
@@ -61,16 +60,10 @@ function holds(found: readonly Value[], operator: string, operand: Value): boole
       return !holds(found, '$eq', operand);
     case '$nin':
       return !holds(found, '$in', operand);
-    case '$not':
-      return !meets(found, operand);
     case '$exists':
       return found.some(value => value !== undefined) === operand;
-    case '$size':
-      return found.some(value => Array.isArray(value) && isNumeric(operand) && value.length === Number(operand));
     case '$type':
       return opened(found).some(value => typeOf(value) === operand);
-    case '$elemMatch':
-      return found.some(value => Array.isArray(value) && value.some(item => isElement(item, operand as Doc)));
     default:
       throw new Error(`the model does not know ${operator}`);
   }
@@ -88,10 +81,6 @@ function isOrdered(value: Value, operator: string, operand: Value): boolean {
   const difference = compare(value, operand);
   if (difference === 0) return operator === '$gte' || operator === '$lte';
   return operator.startsWith('$g') ? difference > 0 : difference < 0;
-}
-
-function isElement(item: Value, condition: Doc): boolean {
-  return isOperators(condition) ? meets([item], condition) : isDoc(item) && matches(item, condition);
 }
 
 function typeOf(value: Value): string {

@@ -1,6 +1,6 @@
 import mongoose from 'mongoose';
-import { isOperators, matches } from './match.ts';
-import { compare, copy, type Doc, equal, isDoc, isNumeric, type Numeric, numberOf, type Value } from './values.ts';
+import { isOperators } from './match.ts';
+import { compare, copy, type Doc, isDoc, isNumeric, type Numeric, numberOf, type Value } from './values.ts';
 
 const { Double, Int32, Long } = mongoose.mongo;
 
@@ -42,7 +42,7 @@ export function updated(doc: Doc, update: Doc, inserting: boolean): Doc {
   const result = copy(doc);
   for (const { operator, path, operand } of stepsOf(update)) {
     if (operator === '$setOnInsert' && !inserting) continue;
-    const creates = operator !== '$unset' && operator !== '$pull';
+    const creates = operator !== '$unset';
     const parent = parentOf(result, path, creates);
     if (parent) change(parent, path.at(-1)!, operator, operand);
   }
@@ -105,7 +105,7 @@ function set(node: Container, part: string, value: Value): void {
 
 function change(node: Container, part: string, operator: string, operand: Value): void {
   const old = get(node, part);
-  if (old === undefined && (operator === '$unset' || operator === '$pull')) return;
+  if (old === undefined && operator === '$unset') return;
   if (operator === '$unset' && !Array.isArray(node)) delete node[part];
   else set(node, part, successor(old, operator, operand));
 }
@@ -124,10 +124,7 @@ function successor(old: Value, operator: string, operand: Value): Value {
     case '$max':
       return old === undefined || compare(operand, old) > 0 ? copy(operand) : old;
     case '$push':
-    case '$addToSet':
-      return grown(old === undefined ? [] : arrayOf(old), operator, operand);
-    case '$pull':
-      return arrayOf(old).filter(item => !isPulled(item, operand));
+      return grown(old === undefined ? [] : arrayOf(old), operand);
     default:
       throw new Error(`the model does not know ${operator}`);
   }
@@ -148,21 +145,11 @@ function arrayOf(value: Value): Value[] {
   return value;
 }
 
-function grown(old: readonly Value[], operator: string, operand: Value): Value[] {
+function grown(old: readonly Value[], operand: Value): Value[] {
   const modifiers = isDoc(operand) && '$each' in operand ? operand : { $each: [operand] };
   const items = copy(modifiers.$each) as Value[];
-  const next = [...old];
-  for (const item of items) {
-    if (operator === '$push' || !next.some(known => equal(known, item))) next.push(item);
-  }
+  const next = [...old, ...items];
   const slice = '$slice' in modifiers ? Number(modifiers.$slice) : undefined;
   if (slice === undefined) return next;
   return slice < 0 ? next.slice(slice) : next.slice(0, slice);
-}
-
-/** A document is a condition for documents; operators are one for values; anything else is the value itself. */
-function isPulled(item: Value, operand: Value): boolean {
-  if (isOperators(operand)) return matches({ item }, { item: operand });
-  if (isDoc(operand)) return isDoc(item) && matches(item, operand);
-  return equal(item, operand);
 }
