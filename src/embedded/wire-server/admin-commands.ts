@@ -25,8 +25,8 @@ function serverStatus({ services: { topology, commandCounts, store, connections 
 }
 
 function configureFailPoint({ services, args }: Context): Doc {
-  services.failPoints.configure(args.string('configureFailPoint'), args.get('mode'), args.doc('data'));
-  return doc({});
+  const { failPoints } = services;
+  return doc({ count: failPoints.configure(args.string('configureFailPoint'), args.get('mode'), args.doc('data')) });
 }
 
 /** The only node steps down for a while, as a real one does in an election: drivers must find their way back. */

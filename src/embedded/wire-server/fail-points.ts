@@ -8,8 +8,10 @@ const KNOWN = ['failCommand', 'onPrimaryTransactionalWrite', 'failGetMoreAfterCu
 /** Faults that a client sets with configureFailPoint, as the drivers' tests and ours do. */
 export class FailPoints {
   readonly #points = new Map<string, { readonly data: Doc; times: number; skip: number }>();
+  readonly #fired = new Map<string, number>();
 
-  configure(name: string, mode: Value | undefined, data: Doc): void {
+  /** Answers how often the point has fired so far. */
+  configure(name: string, mode: Value | undefined, data: Doc): number {
     if (!KNOWN.includes(name)) fail(9, `fail point '${name}' is not supported by this server`);
     const count = (what: string) => (mode instanceof Doc ? asNumber(mode.get(what)) : undefined);
     const [times, skip] = [count('times'), count('skip')];
@@ -17,6 +19,7 @@ export class FailPoints {
       fail(9, 'fail point mode must be alwaysOn, off, {times: n} or {skip: n}');
     if (mode === 'off') this.#points.delete(name);
     else this.#points.set(name, { data, times: times ?? Number.POSITIVE_INFINITY, skip: skip ?? 0 });
+    return this.#fired.get(name) ?? 0;
   }
 
   /** Takes one firing of a point, if it is set and `applies`. */
@@ -24,6 +27,7 @@ export class FailPoints {
     const point = this.#points.get(name);
     if (!point || !applies(point.data) || point.skip-- > 0) return undefined;
     if (--point.times <= 0) this.#points.delete(name);
+    this.#fired.set(name, (this.#fired.get(name) ?? 0) + 1);
     return point.data;
   }
 

@@ -145,8 +145,10 @@ describe('retryable writes', () => {
       db.admin().command({ configureFailPoint: 'failCommand', mode: { times: 1 }, data });
     await failPoint({ failCommands: ['insert'], closeConnection: true });
     await things.insertOne({ n: 1 });
-    await failPoint({ failCommands: ['insert'], errorCode: 10107 });
+    const before = await failPoint({ failCommands: ['insert'], errorCode: 10107 });
     await things.insertOne({ n: 2 });
+    const after = await db.admin().command({ configureFailPoint: 'failCommand', mode: 'off' });
+    expect(after.count - before.count).toBe(1);
     await db.admin().command({ replSetStepDown: 1, force: true });
     await things.insertOne({ n: 3 });
     expect(await things.countDocuments()).toBe(3);
