@@ -137,6 +137,8 @@ class Round {
   /** All faults at once; where they decide about the length of the round, the load ends with them. */
   async #cause(signal: AbortSignal): Promise<void> {
     const { warmUpMs = 0, afterMs = 0, faults, jobs } = this.#options;
+    // A start without its servers is an error, as it should be: faults are for processes that are up.
+    await this.#world.fleet.up(signal);
     await pause(warmUpMs, signal);
     const scene = {
       world: this.#world,

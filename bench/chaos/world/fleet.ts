@@ -96,6 +96,13 @@ export class Fleet {
     }
   }
 
+  /** Resolves when every process that is alive has said that it is up, after half a minute whatever they say. */
+  async up(signal: AbortSignal): Promise<void> {
+    const end = performance.now() + UP_MS;
+    const starts = () => this.#all.some(process => process.isAlive && !process.isUp);
+    while (starts() && !signal.aborted && performance.now() < end) await pause(50, signal);
+  }
+
   /** Ends everything: politely, then for good. What did not go by itself is on record. */
   async stop(): Promise<void> {
     await Promise.all(this.#all.filter(process => process.isAlive).map(endGently));
