@@ -6,7 +6,7 @@ const HAND_BACK_MS = 1_500;
 export interface DrainReport {
   /** Runs that were handed back because the deadline was over. */
   handedBack: number;
-  /** Whether every handler has really stopped and every outcome is recorded. */
+  /** Whether every handler has really stopped, every outcome is recorded and the engine could be told. */
   clean: boolean;
 }
 

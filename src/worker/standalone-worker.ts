@@ -254,6 +254,8 @@ export class StandaloneWorker {
       await this.#ledger?.close();
       return { handedBack: 0, clean: true };
     }
+    const { drainDeadlineMs } = this.#config.worker;
+    const since = performance.now();
     this.#logger.info({ running: parts.runs.size }, 'draining');
     this.#deliverer?.drain();
     await Promise.all([
@@ -261,13 +263,22 @@ export class StandaloneWorker {
       settlesWithin(parts.backgroundCheck.stop(), 4 * CLOSE_MS),
       ...this.#consumers.map(consumer => settlesWithin(consumer.pause(), CLOSE_MS)),
     ]);
-    const report = await drainRuns(parts.runs, this.#config.worker.drainDeadlineMs, () => parts.runner.zombies);
+    // The deadline counts from the signal, whatever the loader and the others took to become quiet.
+    const leftMs = Math.max(0, drainDeadlineMs - (performance.now() - since));
+    const drained = await drainRuns(parts.runs, leftMs, () => parts.runner.zombies);
     this.#isRunning = false;
-    await settlesWithin(Promise.all(this.#consumers.map(consumer => consumer.stop())), 3 * CLOSE_MS);
-    await settlesWithin(stopAll([parts.queueManager, parts.heartbeat, parts.pauses, parts.sweeper]), CLOSE_MS);
-    await settlesWithin(Promise.all([parts.recorder.idle(), parts.counters.idle()]), CLOSE_MS);
-    if (this.#health) await settlesWithin(this.#health.stop(), CLOSE_MS);
-    await settlesWithin(parts.services.close(), CLOSE_MS);
+    // The outcomes are safe in the ledger, but the engine cannot be told: whoever supervises should look.
+    const report = { ...drained, clean: drained.clean && !parts.queueManager.isAway() };
+    // At once: each may take its time, and whoever sent the signal has a limit for all of them together.
+    await Promise.all([
+      settlesWithin(Promise.all(this.#consumers.map(consumer => consumer.stop())), 3 * CLOSE_MS),
+      ...[parts.queueManager, parts.heartbeat, parts.pauses, parts.sweeper].map(part =>
+        settlesWithin(stopAll([part]), CLOSE_MS),
+      ),
+      settlesWithin(Promise.all([parts.recorder.idle(), parts.counters.idle()]), CLOSE_MS),
+      this.#health && settlesWithin(this.#health.stop(), CLOSE_MS),
+      settlesWithin(parts.services.close(), CLOSE_MS),
+    ]);
     parts.redis.disconnect();
     await settlesWithin(this.#ledger!.close(), CLOSE_MS);
     this.#logger.info(report, 'worker stopped');
