@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseAudit } from '../../bench/chaos/job/audit-log.ts';
+import type { Act } from '../../bench/chaos/job/chaos-payload.ts';
 import { allKinds, expectedStatus, isAlwaysOk, type JobPlan, JobPlans } from '../../bench/chaos/job/job-plan.ts';
 import { Random } from '../../bench/chaos/random.ts';
 import { joinRuns } from '../../bench/chaos/world/read-runs.ts';
@@ -7,7 +8,7 @@ import { joinRuns } from '../../bench/chaos/world/read-runs.ts';
 const planJobs = (most: number, name: string, random: Random): JobPlan[] =>
   new JobPlans({ name, random, most }).take(most);
 const model = allKinds('model', new Random(1));
-const plan = (acts: ('ok' | 'fail' | 'fail-for-good' | 'overstay')[], maxRetries: number) => ({
+const plan = (acts: Act[], maxRetries: number) => ({
   ...model,
   payload: { ...model.payload, acts },
   maxRetries,
@@ -37,6 +38,9 @@ describe('plans', () => {
     expect(expectedStatus(plan(['fail'], 3))).toBe('failed');
     expect(expectedStatus(plan(['fail-for-good', 'ok'], 3))).toBe('failed');
     expect(expectedStatus(plan(['overstay', 'ok'], 3))).toBe('completed');
+    expect(expectedStatus(plan(['bigint'], 3))).toBe('failed');
+    expect(expectedStatus(plan(['cycle', 'ok'], 3))).toBe('failed');
+    expect(expectedStatus(plan(['exit'], 3))).toBe('failed');
   });
 });
 
@@ -53,6 +57,7 @@ describe('audit files', () => {
     const text =
       line({ event: 'start', runKey: 'r1', key: 'k', attempt: 1, at: 1 }) +
       line({ event: 'start', runKey: 'r2', key: 'k', attempt: 1, at: 2 }) +
+      line({ event: 'deed', runKey: 'r1', act: 'exit', at: 2 }) +
       line({ event: 'end', runKey: 'r2', outcome: 'fail', why: 'planned', at: 3 });
     expect(joinRuns(parseAudit(text))).toMatchObject([
       { runKey: 'r1', startedAt: 1, end: null },

@@ -1,6 +1,7 @@
 import { openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { monotonicMs } from '../monotonic.ts';
+import type { Deed } from './chaos-payload.ts';
 
 /**
  * One line of evidence, written before or after a handler does something. `worker` is the harness's name of the process that
@@ -16,6 +17,8 @@ export type AuditLine = {
 } & (
   | { event: 'start'; key: string; attempt: number }
   | { event: 'end'; outcome: 'ok' | 'fail'; why?: 'planned' | 'aborted' }
+  /** Before it does what may end its process, or hold it up. */
+  | { event: 'deed'; act: Deed }
 );
 
 type Entry = AuditLine extends infer Line

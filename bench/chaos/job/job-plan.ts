@@ -1,6 +1,6 @@
 import type { RetryPolicy } from '../../../src/platform/backoff.ts';
 import type { Random } from '../random.ts';
-import type { Act, ChaosPayload } from './chaos-payload.ts';
+import { type Act, type ChaosPayload, isUnstorable } from './chaos-payload.ts';
 import { CHAOS_TYPE } from './chaos-registry.ts';
 
 /** A job to post. How it must end follows from it: `expectedStatus`. */
@@ -31,8 +31,8 @@ const KINDS: readonly Kind[] = [
 ];
 const WEIGHTS = KINDS.reduce((sum, kind) => sum + kind.weight, 0);
 
-/** Makes the job of this key: one kind of mix. */
-export type JobMix = (key: string, random: Random) => JobPlan;
+/** Makes the job of this key, the nth of its round (0, 1, …): one kind of mix. */
+export type JobMix = (key: string, random: Random, index: number) => JobPlan;
 
 /** The jobs of one round, made one by one; `name` keeps their keys apart from those of other rounds. */
 export class JobPlans {
@@ -55,9 +55,10 @@ export class JobPlans {
   }
 
   take(count: number): JobPlan[] {
-    const plans = Array.from({ length: Math.min(count, this.#most - this.made.length) }, (_, index) =>
-      this.#mix(`${this.#name}-${this.made.length + index}`, this.#random),
-    );
+    const plans = Array.from({ length: Math.min(count, this.#most - this.made.length) }, (_, offset) => {
+      const index = this.made.length + offset;
+      return this.#mix(`${this.#name}-${index}`, this.#random, index);
+    });
     this.made.push(...plans);
     return plans;
   }
@@ -112,7 +113,12 @@ function failures(count: number): Act[] {
 export function expectedStatus({ payload: { acts }, maxRetries }: JobPlan): 'completed' | 'failed' {
   const firstOk = acts.indexOf('ok');
   const neverOk = firstOk === -1 || firstOk > maxRetries;
-  return neverOk || acts.slice(0, firstOk).includes('fail-for-good') ? 'failed' : 'completed';
+  return neverOk || acts.slice(0, firstOk).some(isFinal) ? 'failed' : 'completed';
+}
+
+/** What is not tried again. */
+function isFinal(act: Act): boolean {
+  return act === 'fail-for-good' || isUnstorable(act);
 }
 
 /** Jobs whose every run beyond the first is an extra one. */

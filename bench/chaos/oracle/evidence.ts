@@ -1,5 +1,7 @@
 import type { JobStatus } from '../../../src/pipeline/store/job-document.ts';
+import type { Deed } from '../job/chaos-payload.ts';
 import type { JobPlan } from '../job/job-plan.ts';
+import type { VitalSign } from './vitals.ts';
 
 /*
  * What the oracle judges: records made outside the system, and the ledger as it was read at the end. All times are
@@ -44,12 +46,13 @@ export interface RunRecord {
 }
 
 export type FaultRecord =
-  | { kind: 'kill'; worker: string; at: number }
-  /** SIGSTOP at `at`, SIGCONT at `until`. */
+  /** `by`: a handler of its own ended it, in this way. */
+  | { kind: 'kill'; worker: string; at: number; by?: Deed }
+  /** Stood still from `at` to `until`: SIGSTOP and SIGCONT, or a handler that held the event loop. */
   | { kind: 'stop'; worker: string; at: number; until: number }
   | { kind: 'flush'; at: number }
-  /** SIGTERM at `at`; it had ended at `until`. */
-  | { kind: 'term'; worker: string; at: number; until: number }
+  /** SIGTERM at `at`, sent so many times; it had ended at `until`, and `exits` is the exit code that was right. */
+  | { kind: 'term'; worker: string; at: number; until: number; times: number; exits: number }
   /** A server or the way to it was away, slow or full. One that outlasts a lease may cost extra runs of whatever ran meanwhile. */
   | { kind: 'outage'; of: 'mongo' | 'redis'; how: string; at: number; until: number; outlastsLease: boolean };
 
@@ -66,6 +69,8 @@ export interface ProcessRecord {
   endedBy: 'SIGKILL' | 'SIGTERM' | null;
   /** Lines of its log that tell of a fault nobody caught, and what it wrote to standard error. */
   alarms: string[];
+  /** How often its watchdog rebuilt its consumers. */
+  rebuilds?: number;
 }
 
 export interface LedgerHistoryEntry {
@@ -97,6 +102,8 @@ export interface LedgerJob {
 }
 
 export interface Evidence {
+  /** Where the round asked for it. */
+  vitals?: readonly VitalSign[];
   plans: ReadonlyMap<string, JobPlan>;
   posts: readonly PostRecord[];
   /** Where clients cancelled, retried and deleted jobs. */

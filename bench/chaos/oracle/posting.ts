@@ -24,6 +24,6 @@ export function foundStored(posts: readonly PostRecord[]): number {
 }
 
 /** One record a request: a bulk post leaves one for each of its jobs. */
-function requestsOf(posts: readonly PostRecord[]): PostRecord[] {
+export function requestsOf(posts: readonly PostRecord[]): PostRecord[] {
   return [...new Map(posts.map(post => [`${post.client} ${post.at}`, post])).values()];
 }

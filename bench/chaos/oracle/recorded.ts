@@ -1,3 +1,4 @@
+import { actOf, isUnstorable } from '../job/chaos-payload.ts';
 import { expectedStatus } from '../job/job-plan.ts';
 import {
   type Casebook,
@@ -46,7 +47,7 @@ function wrongFailures(casebook: Casebook, job: LedgerJob): Violation[] {
   if (job.failures > job.maxRetries + 1) say(`has ${job.failures} failures with ${job.maxRetries} retries`);
   // A redrive begins the count afresh; runs of earlier lives are then beyond the numbers at hand.
   if (job.runSeq > 1) return violations;
-  const mayHaveFailed = runs.filter(run => !endedOkInTime(run, job)).length;
+  const mayHaveFailed = runs.filter(run => !endedOkInTime(run, job) || isUnstorableRun(casebook, run)).length;
   if (job.failures > mayHaveFailed)
     say(`has ${job.failures} failures, but only ${mayHaveFailed} runs without an end ok`);
   const swept = job.history.some(entry => entry.via === 'S2') || !hasWholeHistory(job);
@@ -69,6 +70,12 @@ function endedOkInTime(run: RunRecord, job: LedgerJob): boolean {
   const timedOut = outcomeOf(job, run.runKey)?.reason === 'timeout';
   const answerMs = timedOut ? ANSWER_MS : 0;
   return run.end?.outcome === 'ok' && run.end.at - run.startedAt + answerMs <= job.timeoutMs;
+}
+
+/** Succeeded as planned with what no ledger can hold: that is a failure all the same. */
+function isUnstorableRun({ plans }: Casebook, run: RunRecord): boolean {
+  const plan = plans.get(run.key);
+  return plan !== undefined && isUnstorable(actOf(plan.payload, run.attempt));
 }
 
 function wrongEnd(casebook: Casebook, job: LedgerJob): Violation[] {

@@ -1,20 +1,32 @@
 import { apiKills } from './api-kills.ts';
 import { claimers } from './claimers.ts';
+import { HANDLER_SCENARIOS } from './handlers.ts';
 import { KILL_SCENARIOS } from './kills.ts';
 import { operations } from './operations.ts';
+import { RESTART_SCENARIOS } from './restarts.ts';
 import type { Scenario } from './scenario.ts';
+import { soaking } from './soak.ts';
+import { STOPPING_SCENARIOS } from './stopping.ts';
 import { STOP_SCENARIOS } from './stops.ts';
 import { shortStorm, storm } from './storm.ts';
 
-/** Every scenario, in the order in which they run. */
+/** Every scenario, in the order of its row; what belongs to no row comes first. */
 export const SCENARIOS: readonly Scenario[] = [
   storm,
   ...KILL_SCENARIOS,
   ...STOP_SCENARIOS,
+  ...HANDLER_SCENARIOS,
+  ...STOPPING_SCENARIOS,
+  ...RESTART_SCENARIOS,
   apiKills,
   claimers,
+  soaking,
   operations,
-];
+].sort((one, other) => numberOf(one) - numberOf(other));
+
+function numberOf({ row }: Scenario): number {
+  return Number(/^F(\d+)$/.exec(row)?.[1] ?? 0);
+}
 
 /** Their short forms, for the test suite. */
 export const SHORT_SCENARIOS: readonly Scenario[] = [shortStorm];

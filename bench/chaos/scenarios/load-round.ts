@@ -1,14 +1,18 @@
 import { type JobMix, JobPlans } from '../job/job-plan.ts';
 import { monotonicMs, pause } from '../monotonic.ts';
+import { blocksAmong } from '../oracle/deeds.ts';
 import type { Casebook, Evidence, FaultRecord, OperationRecord } from '../oracle/evidence.ts';
 import { openCasebook } from '../oracle/evidence.ts';
 import { type Figures, figuresOf } from '../oracle/figures.ts';
+import type { VitalSign } from '../oracle/vitals.ts';
 import { Random } from '../random.ts';
 import type { Fault } from '../world/faults.ts';
 import { endLeftovers } from '../world/leftovers.ts';
 import { Load } from '../world/load.ts';
 import { Pacer, SteadyPace } from '../world/pacer.ts';
 import { readRuns } from '../world/read-runs.ts';
+import { supervise } from '../world/supervise.ts';
+import { watchVitals } from '../world/watch-vitals.ts';
 import { World, type WorldDemands } from '../world/world.ts';
 import { type Measure, type Played, type Scenario, type Stage, scaled } from './scenario.ts';
 
@@ -28,6 +32,10 @@ export interface LoadRound extends Omit<Scenario, 'play'>, WorldDemands {
   warmUpMs?: number;
   afterMs?: number;
   faults: readonly Fault[];
+  /** A worker that ends by itself is started again, as an orchestrator does it. */
+  supervised?: boolean;
+  /** Memory and file descriptors of every process are looked at all the time. */
+  vitals?: boolean;
   /** Its own targets. `scale` is that of the round: a smaller round may be asked for less. */
   measures?(round: { casebook: Casebook; figures: Figures; scale: number }): readonly Measure[];
   /** Longest round; after it, or when nothing ends any more, the round is given up. */
@@ -72,6 +80,7 @@ class Round {
   readonly #backlog: Pacer | null;
   readonly #load: Load;
   readonly #faults: FaultRecord[] = [];
+  readonly #vitals: VitalSign[] = [];
   readonly #operations: OperationRecord[] = [];
   readonly #random: Random;
   #open = 0;
@@ -110,24 +119,29 @@ class Round {
     ending.signal.addEventListener('abort', () => faulting.abort(), { once: true });
     const load = this.#load.run(ending.signal);
     const faults = this.#cause(faulting.signal);
+    const supervising = this.#options.supervised ? supervise(fleet, this.#faults, ending.signal) : null;
+    const watching = this.#options.vitals ? watchVitals(fleet, this.#vitals, ending.signal) : null;
     // A fault that could not be caused ends the round at once: nothing can be judged.
     faults.catch(() => ending.abort());
     const gaveUp = await this.#watch(startedAt, ending.signal, () => faulting.abort());
     ending.abort();
-    await Promise.all([load, faults]);
+    await Promise.all([load, faults, supervising, watching]);
     signal.throwIfAborted();
     return { durationMs: Math.round(monotonicMs() - startedAt), gaveUp };
   }
 
   /** What was recorded outside, and the ledger as it is now. */
   async evidence(): Promise<Omit<Evidence, 'leftBehind'>> {
+    const plans = new Map(this.#plans.made.map(plan => [plan.payload.key, plan]));
+    const runs = readRuns(this.#stage.world.runDir);
     return {
-      plans: new Map(this.#plans.made.map(plan => [plan.payload.key, plan])),
+      plans,
       posts: this.#load.posts,
       operations: this.#operations,
-      runs: readRuns(this.#stage.world.runDir),
-      faults: this.#faults,
+      runs,
+      faults: [...this.#faults, ...blocksAmong(runs, plans)],
       processes: this.#world.fleet.records(),
+      vitals: this.#vitals,
       jobs: await this.#world.probe.readAll(),
       concurrency: this.#options.concurrency,
       workers: this.#options.workers,

@@ -18,6 +18,7 @@ export interface ChaosProcessOptions {
 }
 
 const UP = /"msg":"(worker started|publisher API is up)/;
+const REBUILD = /the consumers are rebuilt/;
 const HEAD_BYTES = 16_384;
 
 /** One process under test. Its output goes to files: reading pipes would cost the harness a core. */
@@ -56,6 +57,11 @@ export class ChaosProcess {
         resolve();
       });
     });
+  }
+
+  /** When it ended although nobody had told it to; null when it did not. */
+  get fellAt(): number | null {
+    return this.#endedBy === null ? this.#endedAt : null;
   }
 
   get isAlive(): boolean {
@@ -102,6 +108,7 @@ export class ChaosProcess {
       exit: this.#exit,
       endedBy: this.#endedBy,
       alarms: this.#alarms(),
+      rebuilds: this.#lines('log').filter(line => REBUILD.test(line)).length,
     };
   }
 
@@ -109,11 +116,13 @@ export class ChaosProcess {
     return join(this.#options.runDir, `${this.name}.${extension}`);
   }
 
+  #lines(extension: string): string[] {
+    return existsSync(this.#file(extension)) ? readFileSync(this.#file(extension), 'utf8').split('\n') : [];
+  }
+
   #alarms(): string[] {
-    const read = (extension: string) =>
-      existsSync(this.#file(extension)) ? readFileSync(this.#file(extension), 'utf8').split('\n') : [];
-    const fatal = read('log').filter(line => line.includes('"level":"fatal"'));
-    const errors = read('err').filter(line => line.trim() !== '');
+    const fatal = this.#lines('log').filter(line => line.includes('"level":"fatal"'));
+    const errors = this.#lines('err').filter(line => line.trim() !== '');
     return [...fatal.slice(0, 3), ...errors.slice(0, 3)].map(line => `said: ${line.slice(0, 500)}`);
   }
 }
@@ -127,7 +136,7 @@ export function openRuns(lines: readonly AuditLine[]): Set<string> {
   const open = new Set<string>();
   for (const line of lines) {
     if (line.event === 'start') open.add(`${line.runKey} ${line.jobId}`);
-    else open.delete(`${line.runKey} ${line.jobId}`);
+    else if (line.event === 'end') open.delete(`${line.runKey} ${line.jobId}`);
   }
   return open;
 }

@@ -28,6 +28,8 @@ export interface Rhythm {
   /** From start to start. */
   everyMs: number;
   times: number;
+  /** So many times also where the scale is small. */
+  least?: number;
   /** Share of `everyMs` by which a start may be earlier or later; 0 keeps the beat. */
   jitter?: number;
 }
@@ -93,11 +95,11 @@ async function offered(now: () => ReadonlySet<string>, late: ReadonlySet<string>
  * nobody to hit and is tried again soon.
  */
 export function inRounds(
-  { everyMs, times, jitter = 0, firstMs = everyMs }: Rhythm & { firstMs?: number },
+  { everyMs, times, least = 1, jitter = 0, firstMs = everyMs }: Rhythm & { firstMs?: number },
   round: (scene: FaultScene, signal: AbortSignal, number: number) => Promise<boolean>,
 ): Fault {
   return async (scene, signal) => {
-    const wanted = times === endless ? endless : Math.max(1, Math.round(times * scene.scale));
+    const wanted = times === endless ? endless : Math.max(least, Math.round(times * scene.scale));
     const wait = () => everyMs * (1 + jitter * (2 * scene.random.next() - 1));
     let next = monotonicMs() + firstMs;
     for (let done = 0; done < wanted; ) {

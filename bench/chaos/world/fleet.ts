@@ -21,7 +21,8 @@ export interface ApiProcess {
 }
 
 const API_STARTS = 3;
-const API_READY_MS = 20_000;
+/** Long: a machine that serves others as well may need half a minute for what takes it a second. */
+const API_READY_MS = 60_000;
 const AT_WORK_MS = 1_000;
 const TERM_MS = 15_000;
 /** A process that still starts when the round ends gets so long to do so. */
@@ -54,6 +55,11 @@ export class Fleet {
     return this.#all.filter(process => process.role === 'worker' && process.isAlive);
   }
 
+  /** Workers that ended although nobody had told them to. */
+  get fallen(): ChaosProcess[] {
+    return this.#all.filter(process => process.role === 'worker' && process.fellAt !== null);
+  }
+
   /**
    * Workers that faults may hit now: alive, not spared, and at work for as long as their start took, a second at least. Any
    * sooner, a slow machine would do nothing but start workers.
@@ -62,14 +68,19 @@ export class Fleet {
     return this.workers.filter(worker => !this.#spared.has(worker) && isAtWork(worker));
   }
 
-  /** Keeps other faults away from a worker while `during` runs. */
-  async spare<T>(worker: ChaosProcess, during: () => Promise<T>): Promise<T> {
-    this.#spared.add(worker);
+  /** Keeps other faults away from a process while `during` runs. */
+  async spare<T>(process: ChaosProcess, during: () => Promise<T>): Promise<T> {
+    this.#spared.add(process);
     try {
       return await during();
     } finally {
-      this.#spared.delete(worker);
+      this.#spared.delete(process);
     }
+  }
+
+  /** Whether other faults are to leave it alone now. */
+  isSpared(process: ChaosProcess): boolean {
+    return this.#spared.has(process);
   }
 
   startWorker(): ChaosProcess {

@@ -24,6 +24,7 @@ export function joinRuns(lines: readonly AuditLine[]): RunRecord[] {
       open.set(name, run);
       continue;
     }
+    if (line.event !== 'end') continue;
     const run = open.get(name);
     if (run) run.end = { outcome: line.outcome, at: line.at };
     open.delete(name);
