@@ -12,6 +12,9 @@ export interface WatchdogOptions {
   onError: (error: unknown) => void;
 }
 
+/** A look that is later than so many would be says that the process stood still. */
+const LATE_LOOKS = 4;
+
 /**
  * Notices a consumer that has silently stopped: work waits, a slot was free all the time, and nothing started. Rebuilds the
  * consumer once, then gives the process up. Jobs that fill all slots for hours are no reason: no slot was free.
@@ -20,6 +23,7 @@ export class Watchdog implements Service {
   readonly #options: WatchdogOptions;
   readonly #loop: PollLoop;
   #quietSince = performance.now();
+  #lookedAt = performance.now();
   #rebuilt = false;
 
   constructor(options: WatchdogOptions) {
@@ -30,6 +34,7 @@ export class Watchdog implements Service {
 
   async start(): Promise<void> {
     this.#quietSince = performance.now();
+    this.#lookedAt = performance.now();
     await this.#loop.start();
   }
 
@@ -49,6 +54,9 @@ export class Watchdog implements Service {
   }
 
   async #look(everyMs: number): Promise<number> {
+    // A process that stood still (stopped, starved, its machine suspended) has not seen that nothing started.
+    if (performance.now() - this.#lookedAt > LATE_LOOKS * everyMs) this.#quietSince = performance.now();
+    this.#lookedAt = performance.now();
     if (this.#options.freeSlots() === 0 || (await this.#countWaiting()) === 0) {
       this.#quietSince = performance.now();
       return everyMs;

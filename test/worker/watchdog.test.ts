@@ -64,6 +64,17 @@ describe('the watchdog', () => {
     expect(seen).toMatchObject({ rebuilt: 0, gaveUp: [] });
   });
 
+  it('does not count the time in which its process stood still', async () => {
+    const seen = await start({ waiting: () => 3, free: () => 1 }, 2_000);
+    await waitFor(() => seen.looks >= 2, { what: 'two looks' });
+    const until = performance.now() + 2_200;
+    while (performance.now() < until);
+    const { looks } = seen;
+    await waitFor(() => seen.looks >= looks + 2, { what: 'two looks more' });
+    expect(seen).toMatchObject({ rebuilt: 0, gaveUp: [] });
+    await waitFor(() => seen.rebuilt === 1, { what: 'a rebuild, when nothing has started for the whole time' });
+  });
+
   it('has patience again after an outage of Redis, however long that was', async () => {
     let away = true;
     let counts = 0;
