@@ -107,13 +107,15 @@ describe('the background check', () => {
   it('rests between rounds, whichever process made the last one', async () => {
     await setting.pending();
     const roundMs = 700;
-    const one = check('host:1:a', { roundMs });
-    await one.service.start();
-    const first = (await reachRecord('a round', ({ last }) => last !== null)).last!;
-    await one.service.stop();
-    await check('host:2:b', { roundMs }).service.start();
-    const second = (await reachRecord('another round', ({ last }) => last!.startedAt > first.startedAt)).last!;
-    expect(second.startedAt.getTime() - first.finishedAt!.getTime()).toBeGreaterThanOrEqual(roundMs - 1);
+    // So late that the first look, which comes within 700 ms, has to wait.
+    const finishedAt = new Date(setting.context.clock.now().getTime() + 800);
+    const last = { startedAt: new Date(0), finishedAt, below: null, jobs: 1, found: {}, leftovers: null };
+    await setting.context.db.collection<CheckRecord>('checks').insertOne({ _id: 'verify', round: null, last });
+    await check('host:1:a', { roundMs }).service.start();
+    const next = (
+      await reachRecord('a round', record => record.last!.jobs === 1 && record.last!.startedAt > last.startedAt)
+    ).last!;
+    expect(next.startedAt.getTime() - finishedAt.getTime()).toBeGreaterThanOrEqual(roundMs - 1);
   });
 
   it('does nothing at interval 0', async () => {
