@@ -30,13 +30,6 @@ export function newRecord(idKey: string, bytes: string): Rec {
   return { idKey, bytes, suffix: suffix.toString('latin1') };
 }
 
-/** The record number that a key ends with: cheaper to look up than a piece of the string. */
-function numberOf(key: string): number {
-  let number = 0;
-  for (let i = key.length - SUFFIX; i < key.length; i++) number = number * 256 + key.charCodeAt(i);
-  return number;
-}
-
 export class Index {
   readonly spec: Doc;
   readonly name: string;
@@ -161,11 +154,11 @@ export class Collection {
    */
   async build(indexes: Index[]): Promise<void> {
     const keys = indexes.map((): string[] => []);
-    const byNumber = new Map<number, Rec>();
+    const bySuffix = new Map<string, Rec>();
     let started = performance.now();
     for (const rec of this.records.values()) {
       const document = docOf(rec);
-      byNumber.set(numberOf(rec.suffix), rec);
+      bySuffix.set(rec.suffix, rec);
       indexes.forEach((index, i) => {
         keys[i]?.push(...index.keysOf(document, rec.suffix));
       });
@@ -175,7 +168,7 @@ export class Collection {
     }
     indexes.forEach((index, i) => {
       const sorted = (keys[i] as string[]).sort();
-      const recs = sorted.map(key => byNumber.get(numberOf(key)) as Rec);
+      const recs = sorted.map(key => bySuffix.get(key.slice(-SUFFIX)) as Rec);
       const double = sorted.findIndex((key, n) => sorted[n + 1]?.startsWith(key.slice(0, -SUFFIX)));
       if (index.unique && double >= 0) throw duplicateKey(this, index, docOf(recs[double] as Rec));
       index.keys.load(sorted, recs);

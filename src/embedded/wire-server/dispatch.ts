@@ -10,7 +10,7 @@ import { isHello } from './hello.ts';
 import { indexCommands } from './index-commands.ts';
 import { readCommands } from './read-commands.ts';
 import type { Services } from './server.ts';
-import { endBroken, openSession, sessionCommands } from './sessions.ts';
+import { openSession, sessionCommands } from './sessions.ts';
 import { asNumber, asText, Doc, doc, truthy } from './value.ts';
 import { writeCommands } from './write-commands.ts';
 
@@ -53,7 +53,8 @@ export async function dispatch(services: Services, connection: Connection, body:
     if (concernError) reply.set('writeConcernError', concernError);
   } catch (error) {
     if (error instanceof CloseConnection) return undefined;
-    endBroken(context);
+    // Any error inside a transaction ends it.
+    if (context.transaction && name !== 'commitTransaction') services.store.abort(context.transaction);
     reply = errorReply(services, error);
   }
   count(services, name, reply.has('code'));

@@ -4,24 +4,22 @@ import { asNumber, Doc, type Plain } from './value.ts';
 /** The error codes this server answers with, under the names MongoDB gives them. */
 const CODE_NAMES = new Map<number, string>(
   `
-    1 InternalError, 6 HostUnreachable, 7 HostNotFound, 16 InvalidLength, 89 NetworkTimeout, 117 ConflictingOperationInProgress,
-    171 CannotIndexParallelArrays, 262 ExceededTimeLimit, 291 NoQueryExecutionPlans, 9001 SocketException, 10334 BSONObjectTooLarge,
-    2 BadValue, 4 NoSuchKey, 9 FailedToParse, 11 UserNotFound, 13 Unauthorized, 14 TypeMismatch,
-    15 Overflow, 17 ProtocolError, 20 IllegalOperation, 22 InvalidBSON, 24 LockTimeout, 26 NamespaceNotFound,
-    27 IndexNotFound, 28 PathNotViable, 40 ConflictingUpdateOperators, 43 CursorNotFound, 48 NamespaceExists,
-    50 MaxTimeMSExpired, 52 DollarPrefixedFieldName, 53 InvalidIdField, 54 NotSingleValueField, 56 EmptyFieldName,
-    59 CommandNotFound, 64 WriteConcernFailed, 66 ImmutableField, 67 CannotCreateIndex, 72 InvalidOptions,
-    73 InvalidNamespace, 79 UnknownReplWriteConcern, 85 IndexOptionsConflict, 86 IndexKeySpecsConflict,
-    91 ShutdownInProgress, 100 UnsatisfiableWriteConcern, 112 WriteConflict, 115 CommandNotSupported,
-    121 DocumentValidationFailure, 136 CappedPositionLost, 168 InvalidPipelineOperator,
-    172 CommandNotSupportedOnView, 189 PrimarySteppedDown, 197 InvalidIndexSpecificationOption,
-    222 CloseChangeStream, 225 TransactionTooOld, 237 CursorInUse, 238 InvalidResumeToken, 244 TransactionAborted,
+    1 InternalError, 2 BadValue, 4 NoSuchKey, 6 HostUnreachable, 7 HostNotFound, 9 FailedToParse, 13 Unauthorized,
+    14 TypeMismatch, 15 Overflow, 16 InvalidLength, 17 ProtocolError, 20 IllegalOperation, 22 InvalidBSON, 24 LockTimeout,
+    26 NamespaceNotFound, 27 IndexNotFound, 28 PathNotViable, 40 ConflictingUpdateOperators, 43 CursorNotFound,
+    48 NamespaceExists, 50 MaxTimeMSExpired, 52 DollarPrefixedFieldName, 53 InvalidIdField, 54 NotSingleValueField,
+    56 EmptyFieldName, 59 CommandNotFound, 64 WriteConcernFailed, 66 ImmutableField, 67 CannotCreateIndex,
+    72 InvalidOptions, 73 InvalidNamespace, 79 UnknownReplWriteConcern, 85 IndexOptionsConflict,
+    86 IndexKeySpecsConflict, 89 NetworkTimeout, 91 ShutdownInProgress, 100 UnsatisfiableWriteConcern, 112 WriteConflict,
+    115 CommandNotSupported, 117 ConflictingOperationInProgress, 121 DocumentValidationFailure,
+    168 InvalidPipelineOperator, 171 CannotIndexParallelArrays, 189 PrimarySteppedDown,
+    197 InvalidIndexSpecificationOption, 225 TransactionTooOld, 237 CursorInUse, 244 TransactionAborted,
     246 SnapshotUnavailable, 251 NoSuchTransaction, 256 TransactionCommitted, 260 InvalidResumeToken,
-    263 OperationNotSupportedInTransaction, 267 PreparedTransactionInProgress, 277 QueryPlanKilled,
-    280 ChangeStreamFatalError, 286 ChangeStreamHistoryLost, 322 APIVersionError, 323 APIStrictError,
-    10107 NotWritablePrimary, 11000 DuplicateKey, 11600 InterruptedAtShutdown, 11601 Interrupted,
-    11602 InterruptedDueToReplStateChange, 13297 DatabaseDifferCase, 13435 NotPrimaryNoSecondaryOk,
-    13436 NotPrimaryOrSecondary
+    262 ExceededTimeLimit, 263 OperationNotSupportedInTransaction, 267 PreparedTransactionInProgress,
+    280 ChangeStreamFatalError, 286 ChangeStreamHistoryLost, 291 NoQueryExecutionPlans, 322 APIVersionError,
+    9001 SocketException, 10107 NotWritablePrimary, 10334 BSONObjectTooLarge, 11000 DuplicateKey,
+    11600 InterruptedAtShutdown, 11601 Interrupted, 11602 InterruptedDueToReplStateChange,
+    13435 NotPrimaryNoSecondaryOk, 13436 NotPrimaryOrSecondary
   `
     .split(',')
     .map(entry => entry.trim().split(' ') as [string, string])

@@ -10,6 +10,7 @@ const HEADER = 8;
 const PIECE = 8 * 1024 * 1024;
 
 const pause = promisify(setImmediate);
+const datasync = promisify(fdatasync);
 
 /**
  * One append-only file of frames: length, CRC-32, BSON. Appending never waits; one write() takes everything that came
@@ -25,13 +26,10 @@ export class Journal {
   #pending: Buffer[] = [];
   /** Where the last frame ends. */
   position: number;
-  #scheduled = false;
-  #syncing = false;
   #written: number;
   #durable: number;
+  #syncing = false;
   #waiting: (() => void)[] = [];
-  /** The file before a compaction, while a sync in the background still needs it. */
-  #retired: number | undefined;
 
   /**
    * Hands every whole frame of the file to `replay` and cuts what follows the last one: a torn tail. `holdMs` keeps
@@ -55,27 +53,23 @@ export class Journal {
     return this.position - this.#start;
   }
 
-  /** Returns the position that must be durable for the frame to be. */
-  append(payload: Doc): number {
-    this.#pending.push(...frameOf(payload));
-    this.position += HEADER + (this.#pending.at(-1) as Buffer).length;
-    if (!this.#scheduled) this.#schedule(this.#holdMs);
-    return this.position;
-  }
-
-  #schedule(ms: number): void {
-    this.#scheduled = true;
-    if (ms > 0) setTimeout(() => this.#flush(), ms);
-    else setImmediate(() => this.#flush());
+  append(payload: Doc): void {
+    const bytes = frameOf(payload);
+    this.#pending.push(bytes);
+    this.position += bytes.length;
+    if (this.#holdMs > 0) setTimeout(() => void this.#sync(), this.#holdMs);
+    else setImmediate(() => void this.#sync());
   }
 
   /** Resolves when write() has taken the frame: safe against kill -9, not against a power cut. */
   async written(position: number): Promise<void> {
-    if (this.#holdMs === 0 && position > this.#written) await pause();
+    if (this.#holdMs > 0 || position <= this.#written) return;
+    await pause();
+    this.#write();
   }
 
   async durable(position: number): Promise<void> {
-    if (position > this.#durable && this.#holdMs > 0) this.#schedule(0);
+    if (position > this.#durable && this.#holdMs > 0) setImmediate(() => void this.#sync());
     while (position > this.#durable) await new Promise<void>(resolve => this.#waiting.push(resolve));
   }
 
@@ -85,27 +79,22 @@ export class Journal {
     this.#pending = [];
   }
 
-  #flush(): void {
-    this.#scheduled = false;
+  async #sync(): Promise<void> {
     this.#write();
-    if (!this.#syncing && this.#durable < this.#written) this.#sync();
-  }
-
-  #sync(): void {
-    const position = this.#written;
+    if (this.#syncing) return;
     this.#syncing = true;
-    fdatasync(this.#fd, error => {
-      // After a failed fsync nobody knows what is on the disk: never answer again.
-      if (error) {
+    for (; this.#durable < this.#written; this.#write()) {
+      const [fd, position] = [this.#fd, this.#written];
+      await datasync(fd).catch((error: Error) => {
+        // Nobody knows now what is on the disk: never answer again.
         process.stderr.write(`journal: ${error.message}\n`);
         process.exit(1);
-      }
-      this.#syncing = false;
-      if (this.#retired !== undefined) closeSync(this.#retired);
-      this.#retired = undefined;
+      });
+      // A compaction has replaced it meanwhile.
+      if (fd !== this.#fd) closeSync(fd);
       this.#reached(position);
-      if (this.#durable < this.#written) this.#sync();
-    });
+    }
+    this.#syncing = false;
   }
 
   #reached(position: number): void {
@@ -125,13 +114,13 @@ export class Journal {
     const fd = openSync(file, 'w+');
     let size = 0;
     for (const frame of state) {
-      const bytes = Buffer.concat(frameOf(frame));
+      const bytes = frameOf(frame);
       writeAll(fd, bytes);
       size += bytes.length;
       await pause();
     }
     // Most of it now, in the background: the rest must be done in one go.
-    await promisify(fdatasync)(fd);
+    await datasync(fd);
     this.#write();
     const tail = Buffer.allocUnsafe(this.#written - from);
     readSync(this.#fd, tail, 0, tail.length, from - this.#start);
@@ -139,16 +128,14 @@ export class Journal {
     fsyncSync(fd);
     renameSync(file, this.#file);
     syncFolder(this.#file);
-    if (this.#syncing) this.#retired = this.#fd;
-    else closeSync(this.#fd);
+    if (!this.#syncing) closeSync(this.#fd);
     this.#fd = fd;
     this.#start = from - size;
     this.#reached(this.#written);
   }
 
   async close(): Promise<void> {
-    this.#flush();
-    await this.durable(this.#written);
+    await this.#sync();
     while (this.#syncing) await pause();
     closeSync(this.#fd);
   }
@@ -165,12 +152,11 @@ function writeAll(fd: number, bytes: Buffer): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
 }
 
-function frameOf(payload: Doc): [Buffer, Buffer] {
-  const bytes = Buffer.from(encode(payload), 'latin1');
-  const header = Buffer.allocUnsafe(HEADER);
-  header.writeUInt32LE(bytes.length, 0);
-  header.writeUInt32LE(crc32(bytes), 4);
-  return [header, bytes];
+function frameOf(payload: Doc): Buffer {
+  const bytes = Buffer.from(`${'\0'.repeat(HEADER)}${encode(payload)}`, 'latin1');
+  bytes.writeUInt32LE(bytes.length - HEADER, 0);
+  bytes.writeUInt32LE(crc32(bytes.subarray(HEADER)), 4);
+  return bytes;
 }
 
 /** Returns where the last whole frame ends. */

@@ -2,7 +2,7 @@ import { Binary } from 'bson';
 import type { CommandSpec, Commands, Context } from './context.ts';
 import { fail } from './errors.ts';
 import { Transaction } from './transaction.ts';
-import { asNumber, Doc, doc, type Value } from './value.ts';
+import { Doc, doc, type Value } from './value.ts';
 
 export interface Session {
   readonly lsid: Value;
@@ -95,14 +95,6 @@ function transactionOf({ services: { store }, args, name }: Context, session: Se
   if (known?.state === 'committed') fail(256, `Transaction with txnNumber ${number} has been committed.`);
   if (known?.state === 'open') return known;
   return fail(251, `Given transaction number ${number} does not match any in-progress transactions.`);
-}
-
-/** Any error inside a transaction ends it. */
-export function endBroken({ services: { store }, name, args }: Context): void {
-  const lsid = args.get('lsid');
-  if (args.get('autocommit') !== false || !(lsid instanceof Doc) || name === 'commitTransaction') return;
-  const { transaction } = store.sessions.of(lsid);
-  if (transaction && Number(transaction.number) === asNumber(args.get('txnNumber'))) store.abort(transaction);
 }
 
 async function commit(context: Context): Promise<Doc> {

@@ -171,7 +171,8 @@ export class Store {
     const changes = batch.splice(0);
     const [time, wallTime] = [this.#tick(), new Date()];
     const ops = changes.map(({ entry }) => entry);
-    const position = this.journal.append(doc({ t: time, w: wallTime, e: BigInt(this.events.next), ops, s: record }));
+    this.journal.append(doc({ t: time, w: wallTime, e: BigInt(this.events.next), ops, s: record }));
+    const { position } = this.journal;
     const events = changes.map(({ event }) => event);
     this.#tell(events, { position, time, wallTime }, record);
     this.#maybeCompact();

@@ -29,21 +29,20 @@ async function removeExpired(store: Store): Promise<void> {
       await store.enter();
       const batch: Batch = [];
       // It may have been dropped while this waited for its turn.
-      if (store.collections.get(collection.ns) === collection)
-        for (const rec of expired(store, collection, index))
-          store.write(batch, { collection, rec, before: docOf(rec), after: undefined });
+      const records = store.collections.get(collection.ns) === collection ? expired(store, collection, index) : [];
+      for (const rec of records) store.write(batch, { collection, rec, before: docOf(rec), after: undefined });
       store.frame(batch);
       store.leave();
     }
 }
 
 /** Records with a date (the earliest, in an array) that is so long ago; not those a transaction holds. */
-function expired(store: Store, collection: Collection, index: Index): Rec[] {
-  const seconds = asNumber(index.spec.get('expireAfterSeconds'));
+function expired(store: Store, collection: Collection, { spec, keys }: Index): Rec[] {
+  const seconds = asNumber(spec.get('expireAfterSeconds'));
   if (seconds === undefined) return [];
   const end = `${keyOf(new Date(Date.now() - seconds * 1000))}\xff`;
   const found = new Set<Rec>();
-  for (const { key, item: rec } of index.keys.from(String.fromCharCode(ORDER.date))) {
+  for (const { key, item: rec } of keys.from(String.fromCharCode(ORDER.date))) {
     if (key > end || found.size === MOST_AT_ONCE) break;
     if (!store.lockOf(collection, rec.idKey)) found.add(rec);
   }

@@ -8,7 +8,7 @@ import type { Batch } from './store.ts';
 import type { Transaction } from './transaction.ts';
 import { compileUpdate, type Update } from './update.ts';
 import { asNumber, Doc, doc, type Plain, truthy } from './value.ts';
-import { DocumentWriter } from './writes.ts';
+import { insertOne, removeOne, updateOne, upsertOne } from './writes.ts';
 
 /**
  * Runs a writing command alone, journals what it did together with its reply, and remembers where its answer must
@@ -65,8 +65,8 @@ async function breathe(): Promise<void> {
 async function bulk<T>(
   context: Context,
   list: T[],
-  counts: Record<string, Plain>,
   run: (statement: T, index: number) => Promise<void>,
+  counts: () => Record<string, Plain>,
 ): Promise<Doc> {
   const { args, transaction, services } = context;
   const writeErrors: Doc[] = [];
@@ -84,7 +84,7 @@ async function bulk<T>(
     }
     await breathe();
   }
-  return doc({ ...counts, writeErrors: writeErrors.length ? writeErrors : undefined });
+  return doc({ ...counts(), writeErrors: writeErrors.length ? writeErrors : undefined });
 }
 
 function documentsOf({ args }: Context, name: string): Doc[] {
@@ -94,36 +94,30 @@ function documentsOf({ args }: Context, name: string): Doc[] {
 }
 
 /** The statements of a bulk; a field or an option that none may have refuses the whole of it. */
-const statementsOf = (context: Context, name: string, fields: ReadonlySet<string>): Arguments[] =>
-  documentsOf(context, name).map(body => new Arguments(body, `${context.name}.${name}`).allow(fields));
-
-async function waitFor({ services, deadline }: Context, batch: Batch, blocker: Transaction): Promise<void> {
-  await services.store.waitFor(batch, blocker, deadline);
+function statementsOf(context: Context, name: string, fields: ReadonlySet<string>, many: (args: Arguments) => boolean) {
+  const list = documentsOf(context, name).map(body => new Arguments(body, `${context.name}.${name}`).allow(fields));
+  if (context.number !== undefined && !context.transaction && list.some(many))
+    fail(72, 'Cannot use (or request) retryable writes with multi=true or limit=0');
+  return list;
 }
 
 function insert(context: Context): Promise<Doc> {
   const documents = documentsOf(context, 'documents');
+  const { services, deadline } = context;
+  let n = 0;
   return writing(context, async batch => {
-    const writer = new DocumentWriter(context, batch, targetCollection(context, batch));
-    const counts = { n: 0 };
-    return bulk(context, documents, counts, async document => {
-      for (let { blocker } = writer.insert(document); blocker; { blocker } = writer.insert(document))
-        await waitFor(context, batch, blocker);
-      counts.n++;
-    });
+    const target = { context, batch, collection: targetCollection(context, batch) };
+    const run = async (document: Doc) => {
+      for (let { blocker } = insertOne(target, document); blocker; { blocker } = insertOne(target, document))
+        await services.store.waitFor(batch, blocker, deadline);
+      n++;
+    };
+    return bulk(context, documents, run, () => ({ n }));
   });
 }
 
 /** A write to many documents is journaled in frames of so many: one frame must stay readable. */
 const MOST_OPS = 2000;
-
-interface Change {
-  /** Looks anew at each call. */
-  readonly query: () => Query;
-  /** undefined = the documents are removed. */
-  readonly update: Update | undefined;
-  readonly upsert: boolean;
-}
 
 interface Outcome {
   n: number;
@@ -133,81 +127,82 @@ interface Outcome {
   after?: Doc;
 }
 
-/** Updates or removes what a query finds; inserts if that is nothing and an upsert is wanted. */
-async function change(context: Context, batch: Batch, { query, update, upsert }: Change): Promise<Outcome> {
+/** Updates what a query finds (removes it, without an update); inserts if that is nothing and an upsert is wanted. */
+async function change(
+  context: Context,
+  batch: Batch,
+  query: () => Query,
+  compiled?: Update,
+  upsert = false,
+): Promise<Outcome> {
+  const { store } = context.services;
   const outcome: Outcome = { n: 0, modified: 0 };
   const done = new Set<unknown>();
   for (;;) {
     const { collection, options, matches } = await query().found();
     if (!collection) return outcome;
-    const writer = new DocumentWriter(context, batch, collection);
+    const target = { context, batch, collection };
     let blocker: Transaction | undefined;
     for (const match of matches) {
       if (done.has(match.rec ?? match)) continue;
-      const written = update ? writer.update(match, update) : writer.remove(match);
+      const written = compiled ? updateOne(target, match, compiled) : removeOne(target, match);
       ({ blocker } = written);
       if (blocker) break;
       done.add(match.rec);
       Object.assign(outcome, written, { n: outcome.n + 1 });
       outcome.modified += Number(written.before !== written.after);
       // Not for a retryable write: its reply must be in the frame of what it did.
-      if (batch.length >= MOST_OPS && context.number === undefined) context.services.store.frame(batch);
+      if (batch.length >= MOST_OPS && context.number === undefined) store.frame(batch);
       await breathe();
     }
-    if (!blocker && (outcome.n > 0 || !upsert || !update)) return outcome;
-    if (!blocker && update) {
-      const { after: upserted, blocker: holder } = writer.upsert(options.filter, update);
+    if (!blocker) {
+      if (outcome.n > 0 || !upsert || !compiled) return outcome;
+      const { after: upserted, blocker: holder } = upsertOne(target, options.filter, compiled);
       if (!holder) return { n: 1, modified: 0, upserted, after: upserted as Doc };
       blocker = holder;
     }
     // Afterwards everything may be different: it looks again, and leaves out what it has done already.
-    if (blocker) await waitFor(context, batch, blocker);
+    await store.waitFor(batch, blocker, context.deadline);
   }
 }
 
-const UPDATE_FIELDS = new Set(words(`q u c multi upsert arrayFilters hint collation`));
-const DELETE_FIELDS = new Set(words(`q limit hint collation`));
+const UPDATE_FIELDS = new Set(words('q u c multi upsert arrayFilters hint collation'));
+const DELETE_FIELDS = new Set(words('q limit hint collation'));
 
-async function update(context: Context): Promise<Doc> {
-  const list = statementsOf(context, 'updates', UPDATE_FIELDS);
-  if (isRetryable(context) && list.some(args => args.boolean('multi')))
-    return fail(72, 'Cannot use (or request) retryable writes with multi=true');
+function update(context: Context): Promise<Doc> {
+  const list = statementsOf(context, 'updates', UPDATE_FIELDS, args => args.boolean('multi'));
+  const upserted: Doc[] = [];
+  let [n, nModified] = [0, 0];
   return writing(context, async batch => {
     if (list.some(args => args.boolean('upsert'))) targetCollection(context, batch);
-    const upserted: Doc[] = [];
-    const counts = { n: 0, nModified: 0, upserted: undefined as Doc[] | undefined };
-    return bulk(context, list, counts, async (args, index) => {
+    const run = async (args: Arguments, index: number) => {
       args.requiredDoc('q');
       const compiled = compileUpdate(args.get('u') ?? args.missing('u'), args.get('arrayFilters'));
       const multi = args.boolean('multi');
       if (multi && compiled.replacement) fail(9, 'multi update is not supported for replacement-style update');
       const query = () => queryOf(context, { limit: multi ? 0 : 1 }, args);
-      const outcome = await change(context, batch, { query, update: compiled, upsert: args.boolean('upsert') });
-      counts.n += outcome.n;
-      counts.nModified += outcome.modified;
+      const outcome = await change(context, batch, query, compiled, args.boolean('upsert'));
+      n += outcome.n;
+      nModified += outcome.modified;
       if (outcome.upserted) upserted.push(doc({ index, _id: outcome.upserted.get('_id') }));
-      if (upserted.length) counts.upserted = upserted;
-    });
+    };
+    return bulk(context, list, run, () => ({ n, nModified, upserted: upserted.length ? upserted : undefined }));
   });
 }
 
-async function remove(context: Context): Promise<Doc> {
-  const list = statementsOf(context, 'deletes', DELETE_FIELDS);
-  if (isRetryable(context) && list.some(args => asNumber(args.get('limit')) === 0))
-    return fail(72, 'Cannot use (or request) retryable writes with limit=0');
+function remove(context: Context): Promise<Doc> {
+  const list = statementsOf(context, 'deletes', DELETE_FIELDS, args => asNumber(args.get('limit')) === 0);
+  let n = 0;
   return writing(context, async batch => {
-    const counts = { n: 0 };
-    return bulk(context, list, counts, async args => {
+    const run = async (args: Arguments) => {
       args.requiredDoc('q');
       const limit = args.optionalNumber('limit') ?? args.missing('limit');
       if (limit !== 0 && limit !== 1) fail(9, `The limit field in delete objects must be 0 or 1. Got ${limit}`);
-      const query = () => queryOf(context, { limit }, args);
-      counts.n += (await change(context, batch, { query, update: undefined, upsert: false })).n;
-    });
+      n += (await change(context, batch, () => queryOf(context, { limit }, args))).n;
+    };
+    return bulk(context, list, run, () => ({ n }));
   });
 }
-
-const isRetryable = ({ number, transaction }: Context): boolean => number !== undefined && !transaction;
 
 /** Finds one document in a given order and changes or removes it in the same breath. */
 async function findAndModify(context: Context): Promise<Doc> {
@@ -221,7 +216,7 @@ async function findAndModify(context: Context): Promise<Doc> {
   return writing(context, async batch => {
     if (upsert) targetCollection(context, batch);
     const query = () => queryOf(context, { limit: 1 });
-    const { n, upserted, before, after } = await change(context, batch, { query, update: compiled, upsert });
+    const { n, upserted, before, after } = await change(context, batch, query, compiled, upsert);
     const value = (wantsNew ? after : before) ?? null;
     const updatedExisting = removes ? undefined : n > 0 && !upserted;
     return doc({
