@@ -19,15 +19,14 @@ export interface Rec {
 
 export const docOf = (rec: Rec): Doc => Doc.fromBytes(rec.bytes);
 
-/** Bytes of a record's suffix. */
 const SUFFIX = 6;
 
 let records = 0;
 
-export function newRecord(idKey: string, bytes: string): Rec {
+export function newRecord(idKey: string): Rec {
   const suffix = Buffer.allocUnsafe(SUFFIX);
   suffix.writeUIntBE(++records, 0, SUFFIX);
-  return { idKey, bytes, suffix: suffix.toString('latin1') };
+  return { idKey, bytes: '', suffix: suffix.toString('latin1') };
 }
 
 export class Index {
@@ -51,10 +50,8 @@ export class Index {
     this.sparse = truthy(spec.get('sparse'));
     const partial = spec.get('partialFilterExpression');
     this.partial = partial instanceof Doc ? compileFilter(partial) : undefined;
-    this.roots = new Set([
-      ...this.fields.map(field => field.parts[0] as string),
-      ...(this.partial ? pathRoots(this.partial) : []),
-    ]);
+    const partialRoots = this.partial ? pathRoots(this.partial) : [];
+    this.roots = new Set([...this.fields.map(field => field.parts[0] as string), ...partialRoots]);
   }
 
   get multikey(): boolean {
@@ -69,9 +66,7 @@ export class Index {
   }
 
   touchedBy(roots: ReadonlySet<string> | undefined): boolean {
-    if (!roots) return true;
-    for (const root of this.roots) if (roots.has(root)) return true;
-    return false;
+    return !roots || [...this.roots].some(root => roots.has(root));
   }
 
   /** The record other than `idKey`'s that has this key already. */

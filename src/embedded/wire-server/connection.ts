@@ -7,9 +7,11 @@ import { isHello, streamHello } from './hello.ts';
 import type { Services } from './server.ts';
 import { allowsExhaust, encodeReply, isSilent, MessageReader, parseMessage, type Request } from './wire.ts';
 
+let connections = 0;
+
 /** One client socket. Its commands run one after the other, as the protocol wants. */
 export class Connection {
-  readonly id: number;
+  readonly id = ++connections;
   readonly socket: Socket;
   readonly #services: Services;
   readonly #reader = new MessageReader();
@@ -18,9 +20,8 @@ export class Connection {
   /** As the client's handshake named it; fail points choose by it. */
   appName = '';
 
-  constructor(socket: Socket, services: Services, id: number) {
+  constructor(socket: Socket, services: Services) {
     this.socket = socket;
-    this.id = id;
     this.#services = services;
     socket.setNoDelay(true);
     socket.on('data', chunk => this.#receive(chunk));

@@ -58,7 +58,6 @@ export class Arguments {
     return asNumber(this.#typed(name, 'number', (value): value is Value => asNumber(value) !== undefined));
   }
 
-  /** A count: an integer >= 0. */
   count(name: string, otherwise = 0): number {
     const value = this.optionalNumber(name) ?? otherwise;
     if (value < 0) fail(51024, `${this.#named(name)} value must be >= 0, actual value '${value}'`);
@@ -94,7 +93,6 @@ export class Arguments {
   }
 }
 
-/** One command on its way through the server. */
 export interface Context {
   readonly services: Services;
   readonly connection: Connection;
@@ -102,7 +100,6 @@ export interface Context {
   readonly name: string;
   readonly db: string;
   readonly session?: Session | undefined;
-  /** Its txnNumber, if it has one. */
   readonly number?: bigint | undefined;
   readonly transaction?: Transaction | undefined;
   /** performance.now() at which it fails with code 50; Infinity without maxTimeMS. */

@@ -7,7 +7,6 @@ import type { Session } from './sessions.ts';
 import type { Transaction } from './transaction.ts';
 import { Doc, doc } from './value.ts';
 
-/** Where a cursor's documents come from. */
 export interface CursorSource {
   /** The next documents, at most `size` (0 = as many as fit); `waitMs` is for a stream that has none yet. */
   next(size: number, context: Context, waitMs?: number): Promise<Doc[]>;
@@ -29,7 +28,6 @@ interface Supply {
 const LONG_BATCH = 15 * 1024 * 1024;
 export const FIRST_BATCH = 101;
 
-/** Documents batch by batch. */
 export const sourceOf = (supply: Supply, project?: Projection): CursorSource => ({
   get done() {
     return supply.done;
@@ -61,7 +59,6 @@ export function listSource(list: Doc[]): CursorSource {
   });
 }
 
-/** Answers with the first batch, and with a cursor if there is more. */
 export async function cursorReply(
   context: Context,
   ns: string,

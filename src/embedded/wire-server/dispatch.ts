@@ -2,20 +2,19 @@ import { Binary, Timestamp } from 'bson';
 import { adminCommands } from './admin-commands.ts';
 import { catalogCommands } from './catalog-commands.ts';
 import { checkDeep } from './codec.ts';
-import { awaitConcern, checkConcerns } from './concerns.ts';
 import type { Connection } from './connection.ts';
-import { Arguments, type Commands, type Context, words } from './context.ts';
+import { Arguments, type CommandSpec, type Commands, type Context, words } from './context.ts';
 import { CloseConnection, CommandError, codeName, fail, labelsFor, STATE_CHANGE_CODES } from './errors.ts';
 import { isHello } from './hello.ts';
 import { indexCommands } from './index-commands.ts';
 import { readCommands } from './read-commands.ts';
 import type { Services } from './server.ts';
 import { openSession, sessionCommands } from './sessions.ts';
-import { asNumber, asText, Doc, doc, truthy } from './value.ts';
+import { asNumber, asText, Doc, doc, show, truthy } from './value.ts';
 import { writeCommands } from './write-commands.ts';
 
 /** Every command this server knows. What is not here is answered with error 59. */
-const commands: Commands = {
+export const commands: Commands = {
   ...adminCommands,
   ...sessionCommands,
   ...readCommands,
@@ -24,8 +23,7 @@ const commands: Commands = {
   ...indexCommands,
 };
 
-/** Fields that any command may carry. */
-const GENERIC = words(`$db $readPreference $clusterTime lsid txnNumber autocommit startTransaction readConcern
+export const GENERIC = words(`$db $readPreference $clusterTime lsid txnNumber autocommit startTransaction readConcern
   writeConcern maxTimeMS comment apiVersion apiStrict apiDeprecationErrors`);
 
 const allowed = new Map(
@@ -53,7 +51,6 @@ export async function dispatch(services: Services, connection: Connection, body:
     if (concernError) reply.set('writeConcernError', concernError);
   } catch (error) {
     if (error instanceof CloseConnection) return undefined;
-    // Any error inside a transaction ends it.
     if (context.transaction && name !== 'commitTransaction') services.store.abort(context.transaction);
     reply = errorReply(services, error);
   }
@@ -85,6 +82,55 @@ async function run(context: Context): Promise<Doc> {
   const reply = await spec.run(context);
   await awaitConcern(context, spec, reply);
   return reply;
+}
+
+const READ_LEVELS = ['local', 'majority', 'snapshot', 'available', 'linearizable'];
+
+/** Refuses read and write concerns where a real server does. */
+function checkConcerns({ args, name, transaction }: Context, spec: CommandSpec): void {
+  const read = args.optionalDoc('readConcern');
+  const level = read?.get('level') ?? 'local';
+  if (!READ_LEVELS.includes(asText(level)))
+    fail(9, `Enumeration value ${show(level)} for field 'readConcern.level' is not a valid value.`);
+  const write = args.optionalDoc('writeConcern');
+  if (transaction && !/^(commit|abort)Transaction$/.test(name)) {
+    if (write) fail(72, 'writeConcern is not allowed within a multi-statement transaction');
+    if (read && args.get('startTransaction') === undefined)
+      fail(72, 'Only the first command in a transaction may specify a readConcern');
+    if (READ_LEVELS.indexOf(asText(level)) > 2)
+      fail(72, "The readConcern level must be 'local' (default), 'majority' or 'snapshot' in a transaction");
+    return;
+  }
+  if (write && !spec.writes && name !== 'aggregate') fail(72, `Command ${name} does not support writeConcern`);
+  // Outside a transaction such a read is served like a local one: what it sees may be of several moments.
+  if (level === 'snapshot' && !['find', 'aggregate', 'distinct'].includes(name))
+    fail(72, `Command ${name} does not support read concern snapshot`);
+}
+
+/**
+ * Holds the reply until its concern is met: w:1 until write() has taken the frame, everything else (none = majority)
+ * until fdatasync has. A majority read waits for what it may have seen.
+ */
+async function awaitConcern(context: Context, spec: CommandSpec, reply: Doc): Promise<void> {
+  const { services, args, transaction, name, position } = context;
+  const { journal } = services.store;
+  if (!spec.writes) {
+    const level = args.optionalDoc('readConcern')?.get('level');
+    if (level === 'majority' || level === 'linearizable') await journal.durable(journal.position);
+    return;
+  }
+  if (transaction && name !== 'commitTransaction') return;
+  const concern = args.doc('writeConcern');
+  const w = concern.get('w') ?? 'majority';
+  const nodes = asNumber(w);
+  if (nodes === 0) return;
+  if (nodes === 1 && !truthy(concern.get('j'))) await journal.written(position);
+  else await journal.durable(position);
+  if (w === 'majority' || nodes === 1) return;
+  const code = nodes === undefined ? 79 : 100;
+  const errmsg = code === 79 ? `No write concern mode named ${show(w)} found` : 'Not enough data-bearing nodes';
+  const error = { code, codeName: codeName(code), errmsg, errInfo: { writeConcern: concern } };
+  reply.set('writeConcernError', doc(error));
 }
 
 function errorReply(services: Services, error: unknown): Doc {

@@ -71,7 +71,6 @@ export function fail(code: number, message: string, extra: Record<string, Plain>
   throw new CommandError(code, message, extra);
 }
 
-/** For what MongoDB has and this server has not. */
 export function unsupported(what: string): never {
   throw new CommandError(115, `${what} is not supported by this server`);
 }

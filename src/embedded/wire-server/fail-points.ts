@@ -3,7 +3,7 @@ import type { Context } from './context.ts';
 import { fail } from './errors.ts';
 import { asNumber, asText, Doc, truthy, type Value } from './value.ts';
 
-const KNOWN = ['failCommand', 'onPrimaryTransactionalWrite', 'failGetMoreAfterCursorCheckout'];
+export const KNOWN_FAIL_POINTS = ['failCommand', 'onPrimaryTransactionalWrite', 'failGetMoreAfterCursorCheckout'];
 
 /** Faults that a client sets with configureFailPoint, as the drivers' tests and ours do. */
 export class FailPoints {
@@ -12,7 +12,7 @@ export class FailPoints {
 
   /** Answers how often the point has fired so far. */
   configure(name: string, mode: Value | undefined, data: Doc): number {
-    if (!KNOWN.includes(name)) fail(9, `fail point '${name}' is not supported by this server`);
+    if (!KNOWN_FAIL_POINTS.includes(name)) fail(9, `fail point '${name}' is not supported by this server`);
     const count = (what: string) => (mode instanceof Doc ? asNumber(mode.get(what)) : undefined);
     const [times, skip] = [count('times'), count('skip')];
     if ((times ?? skip) === undefined && mode !== 'off' && mode !== 'alwaysOn')
@@ -22,7 +22,6 @@ export class FailPoints {
     return this.#fired.get(name) ?? 0;
   }
 
-  /** Takes one firing of a point, if it is set and `applies`. */
   fire(name: string, applies: (data: Doc) => boolean = () => true): Doc | undefined {
     const point = this.#points.get(name);
     if (!point || !applies(point.data) || point.skip-- > 0) return undefined;

@@ -7,8 +7,8 @@ import { equal } from './value-order.ts';
 import { targetCollection, writing } from './write-commands.ts';
 
 /** What makes two indexes different; a name alone does not. */
-const OPTIONS = words('unique sparse partialFilterExpression expireAfterSeconds');
-const SPEC_FIELDS = new Set([...OPTIONS, ...words('key name background v hidden collation ns')]);
+export const INDEX_OPTIONS = words('unique sparse partialFilterExpression expireAfterSeconds');
+const SPEC_FIELDS = new Set([...INDEX_OPTIONS, ...words('key name background v hidden collation ns')]);
 const PARTIAL_OPERATORS = new Set(words('$eq $exists $gt $gte $lt $lte $type $and $or $in'));
 const MOST_INDEXES = 64;
 
@@ -67,12 +67,11 @@ function checkPartial(partial: Value): void {
   walk(partial);
 }
 
-/** True if the same index is there already; an error if one is in its way. */
 function exists(collection: Collection, spec: Doc): boolean {
   for (const { spec: known, name } of collection.indexes.values()) {
     const same = (option: string) => equal(known.get(option) ?? null, spec.get(option) ?? null);
     const [sameName, sameKey] = [same('name'), same('key') && same('partialFilterExpression')];
-    const sameOptions = OPTIONS.every(same);
+    const sameOptions = INDEX_OPTIONS.every(same);
     if ((name === '_id_' && same('key')) || (sameKey && sameOptions && sameName)) return true;
     refuseIf(sameKey && sameOptions, 85, `Index already exists with a different name: ${name}`);
     refuseIf(sameKey, sameName ? 86 : 85, `An equivalent index ${name} already exists with different options`);

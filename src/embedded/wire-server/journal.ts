@@ -6,7 +6,6 @@ import { encode } from './codec.ts';
 import type { Doc } from './value.ts';
 
 const HEADER = 8;
-/** Recovery reads the file in pieces of this size. */
 const PIECE = 8 * 1024 * 1024;
 
 const pause = promisify(setImmediate);
@@ -48,7 +47,6 @@ export class Journal {
     syncFolder(file);
   }
 
-  /** Bytes in the current file. */
   get size(): number {
     return this.position - this.#start;
   }
@@ -159,7 +157,6 @@ function frameOf(payload: Doc): Buffer {
   return bytes;
 }
 
-/** Returns where the last whole frame ends. */
 function readFrames(fd: number, replay: (payload: Buffer) => void): number {
   let end = 0;
   let buffer = Buffer.alloc(0);

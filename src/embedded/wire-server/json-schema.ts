@@ -25,7 +25,7 @@ export function compileSchema(schema: Value): SchemaTest {
 }
 
 /** undefined = the keyword cannot have such an operand. */
-const KEYWORDS: Record<string, (operand: Value) => SchemaTest | undefined> = {
+export const KEYWORDS: Record<string, (operand: Value) => SchemaTest | undefined> = {
   bsonType(operand) {
     const test = typeTest(operand);
     return value => (test(value) ? undefined : { reason: 'type did not match', consideredType: typeName(value) });

@@ -73,7 +73,7 @@ type Compile = (path: string, operand: Value) => Node;
 
 const operator = (name: string): Compile => (Object.hasOwn(OPERATORS, name) && OPERATORS[name]) || refuse(name);
 
-const OPERATORS: Record<string, Compile> = {
+export const OPERATORS: Record<string, Compile> = {
   $eq: equals,
   $ne: (path, operand) => not(equals(path, operand)),
   $gt: comparison('gt', c => c > 0),

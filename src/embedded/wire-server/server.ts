@@ -9,7 +9,6 @@ import { SET_NAME, Topology } from './hello.ts';
 import { Store } from './store.ts';
 import { startTtl } from './ttl.ts';
 
-/** What the commands work with. */
 export interface Services {
   readonly store: Store;
   readonly cursors: Cursors;
@@ -23,7 +22,6 @@ export interface Services {
 export interface WireServerOptions {
   /** 127.0.0.1 unless given. */
   readonly host?: string;
-  /** 0 picks a free one. */
   readonly port: number;
   readonly dataDir: string;
   /** host:port under which clients reach this server, if not host:port. */
@@ -71,9 +69,8 @@ async function listen(options: WireServerOptions, store: Store, unlock: () => vo
     connections,
     commandCounts: new Map(),
   };
-  let connectionIds = 0;
   server.on('connection', socket => {
-    const connection = new Connection(socket, services, ++connectionIds);
+    const connection = new Connection(socket, services);
     connections.add(connection);
     socket.once('close', () => connections.delete(connection));
   });

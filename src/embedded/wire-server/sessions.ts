@@ -6,7 +6,6 @@ import { Doc, doc, type Value } from './value.ts';
 
 export interface Session {
   readonly lsid: Value;
-  /** The last txnNumber it used. */
   number: bigint;
   /** The last retryable write or commit as the journal has it: {l: lsid, n: number, r: reply, x: of a transaction}. */
   record?: Doc | undefined;
@@ -53,7 +52,6 @@ export function earlierReply({ number, record }: Session, wanted: bigint): Doc |
   return wanted === number ? (record?.get('r') as Doc | undefined)?.copy() : undefined;
 }
 
-/** The session of a command, with its transaction begun or found. */
 export function openSession(context: Context, spec: CommandSpec): Partial<Context> {
   const { args, name, services } = context;
   const lsid = args.optionalDoc('lsid');

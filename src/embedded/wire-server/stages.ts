@@ -14,7 +14,7 @@ export interface Sink {
 
 type Stage = (operand: Value, next: Sink) => Sink;
 
-const STAGES: Record<string, Stage> = {
+export const STAGES: Record<string, Stage> = {
   $match(operand, next) {
     const filter = matchOf(operand);
     return { add: document => filter.test(document) && next.add(document), end: () => next.end() };

@@ -99,7 +99,7 @@ export class Store {
     const { before, after, touched, collection } = write;
     const id = (after ?? (before as Doc)).get('_id') as Value;
     const kind = !before ? 'insert' : !after ? 'delete' : touched ? 'update' : 'replace';
-    const event = this.#put(write, write.rec ?? newRecord(keyOf(id), ''), kind, id);
+    const event = this.#put(write, write.rec ?? newRecord(keyOf(id)), kind, id);
     const body = after ? Doc.fromBytes(event.after as string) : doc({ _id: id });
     batch.push({ entry: doc({ o: kind, n: collection.ns, d: body }), event });
   }
@@ -138,7 +138,7 @@ export class Store {
     const idKey = keyOf(id);
     const rec = collection.records.get(idKey);
     const after = kind === 'delete' ? undefined : copyOf(body);
-    return this.#put({ collection, rec, before: rec && docOf(rec), after }, rec ?? newRecord(idKey, ''), kind, id);
+    return this.#put({ collection, rec, before: rec && docOf(rec), after }, rec ?? newRecord(idKey), kind, id);
   }
 
   /** A frame is in the journal, or was read there: change streams and repeated commands can know of it. */

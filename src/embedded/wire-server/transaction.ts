@@ -32,12 +32,10 @@ export class Transaction {
     this.number = number;
   }
 
-  /** True if this transaction sees the record differently from everybody else. */
   shadows(collection: Collection, idKey: string): boolean {
     return Boolean(this.own.get(collection)?.has(idKey) || this.before.get(collection)?.has(idKey));
   }
 
-  /** The versions that only this transaction sees. */
   *versions(collection: Collection): Generator<{ bytes: string; rec: Rec | undefined }> {
     const own = this.own.get(collection);
     for (const { bytes, rec } of own?.values() ?? []) if (bytes !== null) yield { bytes, rec };

@@ -20,7 +20,6 @@ export interface Request {
   readonly flags: number;
 }
 
-/** The client does not want an answer. */
 export const isSilent = ({ flags }: Request): boolean => (flags & MORE_TO_COME) !== 0;
 
 export const allowsExhaust = ({ flags }: Request): boolean => (flags & EXHAUST_ALLOWED) !== 0;
@@ -34,7 +33,6 @@ export class MessageReader {
   #length = 0;
   #needed = 4;
 
-  /** Whole messages that the chunk completes. */
   push(chunk: Buffer): Buffer[] {
     this.#chunks.push(chunk);
     this.#length += chunk.length;

@@ -166,8 +166,8 @@ async function change(
   }
 }
 
-const UPDATE_FIELDS = new Set(words('q u c multi upsert arrayFilters hint collation'));
-const DELETE_FIELDS = new Set(words('q limit hint collation'));
+export const UPDATE_FIELDS = new Set(words('q u multi upsert arrayFilters hint collation'));
+export const DELETE_FIELDS = new Set(words('q limit hint collation'));
 
 function update(context: Context): Promise<Doc> {
   const list = statementsOf(context, 'updates', UPDATE_FIELDS, args => args.boolean('multi'));

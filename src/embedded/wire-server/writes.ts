@@ -53,7 +53,6 @@ export const removeOne = (target: Target, { rec, doc: before }: Match): Written 
   blocker: put(target, rec, before, undefined),
 });
 
-/** Inserts what an update that matched nothing asks for. */
 export function upsertOne(target: Target, filter: Node, update: Update): Written {
   const base = upsertBase(filter);
   const start = update.replacement ? new Doc(base.fields.filter(field => field.name === '_id')) : base;
