@@ -68,8 +68,8 @@ export class ChangeStream implements CursorSource {
     }
     if (from === undefined) return events.shown;
     if (!(from instanceof Timestamp)) return fail(14, "'$changeStream.startAtOperationTime' must be a timestamp");
-    for (const { seq, moment } of events.after(events.oldest - 1))
-      if (moment.time.compare(from) >= 0) return seq === events.oldest && seq > 1 ? lost() : seq - 1;
+    for (const { seq, time } of events.after(events.oldest - 1))
+      if (time.compare(from) >= 0) return seq === events.oldest && seq > 1 ? lost() : seq - 1;
     return events.shown;
   }
 
@@ -92,14 +92,13 @@ export class ChangeStream implements CursorSource {
     const { events } = this.#services.store;
     const batch: Doc[] = [];
     if (this.#seq + 1 < events.oldest) lost();
-    for (const logged of events.after(this.#seq)) {
-      const { seq, event, moment } = logged;
+    for (const event of events.after(this.#seq)) {
+      const { seq, time: clusterTime, wallTime } = event;
       this.#seq = seq;
       this.resumeToken = tokenOf(seq);
       if (!this.#concerns(event)) continue;
-      this.#add(batch, this.#describe(logged));
+      this.#add(batch, this.#describe(event));
       if (this.#invalidates(event)) {
-        const { time: clusterTime, wallTime } = moment;
         this.resumeToken = tokenOf(seq, INVALIDATE);
         this.#add(batch, doc({ operationType: 'invalidate', clusterTime, wallTime }));
         this.done = true;
@@ -125,9 +124,8 @@ export class ChangeStream implements CursorSource {
     return this.#watched !== '' && (kind === 'drop' || kind === 'rename');
   }
 
-  #describe({ event, moment }: Logged): Doc {
-    const { kind, ns, before = '', after = '', to, id } = event;
-    const { time: clusterTime, wallTime, transaction } = moment;
+  #describe(event: Logged): Doc {
+    const { kind, ns, before = '', after = '', to, id, time: clusterTime, wallTime, transaction } = event;
     const whole = kind === 'insert' || kind === 'replace' ? Doc.fromBytes(after) : undefined;
     const looksUp = kind === 'update' && this.#options.get('fullDocument') === 'updateLookup';
     const changed = () => difference(Doc.fromBytes(before), Doc.fromBytes(after));

@@ -1,6 +1,6 @@
 import { type Binary, UUID } from 'bson';
 import { toBytes } from './codec.ts';
-import { CommandError, fail } from './errors.ts';
+import { CommandError, fail, unsupported } from './errors.ts';
 import { type IndexField, indexFields, keysOf } from './index-keys.ts';
 import { compileSchema, type SchemaTest } from './json-schema.ts';
 import { compileFilter, type Node } from './match.ts';
@@ -15,6 +15,15 @@ export interface Rec {
   /** Makes index entries of equal keys distinct, in the order of insertion. */
   readonly suffix: string;
   bytes: string;
+}
+
+let lastBreath = performance.now();
+
+/** Long work gives the event loop back now and then; a writer keeps its turn as the only one. */
+export async function breathe(): Promise<void> {
+  if (performance.now() - lastBreath < 5) return;
+  await new Promise<void>(setImmediate);
+  lastBreath = performance.now();
 }
 
 export const docOf = (rec: Rec): Doc => Doc.fromBytes(rec.bytes);
@@ -92,7 +101,7 @@ export class Collection {
   /** In the order of insertion. */
   readonly records = new Map<string, Rec>();
   options = new Doc();
-  #validator: SchemaTest | Node | undefined;
+  #validator: SchemaTest | undefined;
   bytes = 0;
 
   constructor(ns: string, options: Doc, uuid: Binary = new UUID().toBinary()) {
@@ -109,20 +118,16 @@ export class Collection {
 
   setOptions(options: Doc): void {
     const validator = options.get('validator');
-    const schema = validator instanceof Doc ? validator.get('$jsonSchema') : undefined;
-    if (validator instanceof Doc && validator.fields.length === 1 && schema instanceof Doc)
-      this.#validator = compileSchema(schema);
-    else this.#validator = validator instanceof Doc ? compileFilter(validator) : undefined;
+    const schema = validator instanceof Doc && validator.fields.length === 1 ? validator.get('$jsonSchema') : undefined;
+    if (validator !== undefined && schema === undefined) unsupported('a validator other than $jsonSchema');
+    this.#validator = schema === undefined ? undefined : compileSchema(schema);
     this.options = options;
   }
 
-  /** Refuses a document that the collection's validator does not accept (code 121), unless it only warns. */
+  /** Refuses a document that the collection's validator does not accept, unless it only warns. */
   validate(document: Doc): void {
-    const validator = this.#validator;
-    if (!validator || this.options.get('validationAction') === 'warn' || this.options.get('validationLevel') === 'off')
-      return;
-    const filterSays = (filter: Node) => (filter.test(document) ? undefined : { operatorName: 'validator' });
-    const details = typeof validator === 'function' ? validator(document) : filterSays(validator);
+    const isStrict = this.options.get('validationAction') !== 'warn' && this.options.get('validationLevel') !== 'off';
+    const details = isStrict ? this.#validator?.(document) : undefined;
     const errInfo = { failingDocumentId: document.get('_id'), details };
     if (details) fail(121, 'Document failed validation', { errInfo });
   }
@@ -150,16 +155,13 @@ export class Collection {
   async build(indexes: Index[]): Promise<void> {
     const keys = indexes.map((): string[] => []);
     const bySuffix = new Map<string, Rec>();
-    let started = performance.now();
     for (const rec of this.records.values()) {
       const document = docOf(rec);
       bySuffix.set(rec.suffix, rec);
       indexes.forEach((index, i) => {
         keys[i]?.push(...index.keysOf(document, rec.suffix));
       });
-      if (performance.now() - started < 5) continue;
-      await new Promise<void>(setImmediate);
-      started = performance.now();
+      await breathe();
     }
     indexes.forEach((index, i) => {
       const sorted = (keys[i] as string[]).sort();

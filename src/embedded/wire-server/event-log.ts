@@ -21,15 +21,13 @@ export interface Moment {
   readonly transaction: { readonly lsid: Value; readonly number: Value } | undefined;
 }
 
-export interface Logged {
+export interface Logged extends Event, Moment {
   readonly seq: number;
-  readonly event: Event;
-  readonly moment: Moment;
 }
 
 const MOST_EVENTS = 20_000;
 const MOST_BYTES = 64 * 1024 * 1024;
-const size = ({ event }: Logged): number => 200 + (event.before?.length ?? 0) + (event.after?.length ?? 0);
+const size = ({ before, after }: Logged): number => 200 + (before?.length ?? 0) + (after?.length ?? 0);
 
 /** The last events, oldest first. Who asks for older ones is told so (286), never given a gap. */
 export class EventLog {
@@ -44,7 +42,7 @@ export class EventLog {
   oldest = 1;
 
   add(event: Event, moment: Moment): void {
-    const added = { seq: this.next++, event, moment };
+    const added = { seq: this.next++, ...event, ...moment };
     this.#events.push(added);
     this.#bytes += size(added);
     // A tenth at a time: taking only the first would move all the others every time.
@@ -58,8 +56,8 @@ export class EventLog {
   /** Events up to this journal position may be shown now. */
   reveal(position: number): void {
     const { shown } = this;
-    for (const { seq, moment } of this.#from(shown)) {
-      if (moment.position > position) break;
+    for (const { seq, position: end } of this.#from(shown)) {
+      if (end > position) break;
       this.shown = seq;
     }
     if (this.shown > shown) this.news.emit('change');

@@ -28,10 +28,8 @@ export class Sessions {
     const session = this.#sessions.get(key) ?? { lsid: lsid as Doc, number: -1n };
     this.#sessions.delete(key);
     this.#sessions.set(key, session);
-    for (const oldest of this.#sessions.keys()) {
-      if (this.#sessions.size <= MOST_SESSIONS) break;
-      this.#sessions.delete(oldest);
-    }
+    const [oldest] = this.#sessions.size > MOST_SESSIONS ? this.#sessions.keys() : [];
+    if (oldest !== undefined) this.#sessions.delete(oldest);
     return session;
   }
 

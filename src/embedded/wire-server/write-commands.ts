@@ -1,4 +1,4 @@
-import { Collection } from './collection.ts';
+import { breathe, Collection } from './collection.ts';
 import { Arguments, type Commands, type Context, collectionOf, words } from './context.ts';
 import { CloseConnection, CommandError, codeName, fail } from './errors.ts';
 import { compileProjection } from './project.ts';
@@ -51,14 +51,6 @@ export function targetCollection(context: Context, batch: Batch, options = new D
   if (transaction) transaction.made.set(ns, collection);
   else services.store.change(batch, 'create', ns, doc({ options, uuid: collection.uuid }), collection);
   return collection;
-}
-
-let lastBreath = performance.now();
-
-/** A long bulk gives the event loop back now and then; it keeps its turn as the only writer. */
-async function breathe(): Promise<void> {
-  if (performance.now() - lastBreath > 10) await new Promise<void>(setImmediate);
-  lastBreath = performance.now();
 }
 
 /** Runs the statements of a bulk (an ordered one stops at the first error) and makes the reply. */
