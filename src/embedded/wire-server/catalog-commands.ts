@@ -29,7 +29,7 @@ function optionsOf(body: Doc, base: Doc = new Doc()): Doc {
     if (value !== undefined) options.set(name, value);
   }
   const validator = options.get('validator');
-  if (validator instanceof Doc && !validator.first) options.delete('validator');
+  if (validator instanceof Doc && !validator.first) options.set('validator', undefined);
   // Compiled once to refuse a bad one before anything is made.
   void new Collection('check.check', options);
   return options;

@@ -1,4 +1,4 @@
-import { Binary, type Decimal128, Double, deserialize, serialize, Timestamp } from 'bson';
+import { Binary, type BSONValue, Double, deserialize, serialize } from 'bson';
 import { CommandError } from './errors.ts';
 import { Doc, Field, Oid, typeOf, type Value } from './value.ts';
 
@@ -114,13 +114,11 @@ export function readValue(src: string, type: number, at: number, to: number): Va
       return null;
     case 0x10:
       return int32At(src, at);
-    case 0x11:
-      return new Timestamp({ t: int32At(src, at + 4) >>> 0, i: int32At(src, at) >>> 0 });
     case 0x12:
       return buffer().readBigInt64LE();
     default: {
       const wrapped = Buffer.from(framed(`${String.fromCharCode(type)}v\0${bytes}`), 'latin1');
-      return deserialize(wrapped, { promoteValues: false, bsonRegExp: true }).v as Decimal128;
+      return deserialize(wrapped, { promoteValues: false, bsonRegExp: true }).v as BSONValue;
     }
   }
 }

@@ -26,7 +26,7 @@ export async function explain(context: Context): Promise<Doc> {
   const make = Object.hasOwn(QUERIES, name) ? QUERIES[name] : undefined;
   if (!make) return unsupported(`explain of ${name}`);
   const query = make({ ...context, args, name });
-  const winningPlan = planStages(args, query);
+  const winningPlan = planStages(query);
   const started = performance.now();
   if (verbosity !== 'queryPlanner') await query.each(() => true);
   const { returned: nReturned, counters } = query;
@@ -39,21 +39,17 @@ export async function explain(context: Context): Promise<Doc> {
     totalDocsExamined: counters.docs,
     executionStages: { ...winningPlan, ...examined },
   };
-  const namespace = `${context.db}.${args.collection()}`;
   return doc({
     explainVersion: '1',
-    queryPlanner: { namespace, indexFilterSet: false, parsedQuery: filterOf(args), winningPlan, rejectedPlans: [] },
+    queryPlanner: { namespace: `${context.db}.${args.collection()}`, winningPlan, rejectedPlans: [] },
     executionStats: verbosity === 'queryPlanner' ? undefined : executionStats,
     command: inner,
-    serverInfo: { host: context.services.topology.address, version: '7.0.0' },
   });
 }
 
-const filterOf = (args: Arguments): Doc => args.optionalDoc('filter') ?? args.doc('query');
-
-function planStages(args: Arguments, { plan, options, collection }: Query): Stage {
+function planStages({ plan, options, collection }: Query): Stage {
   const { sort, limit = 0, skip = 0 } = options;
-  let stage: Stage = { stage: 'COLLSCAN', filter: filterOf(args), direction: 'forward' };
+  let stage: Stage = { stage: 'COLLSCAN', direction: 'forward' };
   if (plan.index) {
     const { index, ranges } = plan;
     const bounds = index.fields.map(({ path }, i) => {
@@ -65,9 +61,6 @@ function planStages(args: Arguments, { plan, options, collection }: Query): Stag
       keyPattern: index.spec.get('key'),
       indexName: index.name,
       isMultiKey: index.multikey,
-      isUnique: index.unique,
-      isSparse: index.sparse,
-      isPartial: index.partial !== undefined,
       direction: 'forward',
       indexBounds: Object.fromEntries(bounds),
     };
@@ -80,6 +73,5 @@ function planStages(args: Arguments, { plan, options, collection }: Query): Stag
   }
   if (skip > 0) stage = { stage: 'SKIP', skipAmount: skip, inputStage: stage };
   if (limit > 0) stage = { stage: 'LIMIT', limitAmount: limit, inputStage: stage };
-  const projection = args.optionalDoc('projection');
-  return projection?.first ? { stage: 'PROJECTION_SIMPLE', transformBy: projection, inputStage: stage } : stage;
+  return stage;
 }

@@ -60,12 +60,9 @@ function rangesFor(op: string, operand: Value): Range[] | undefined {
   if (order === ORDER.array) return undefined;
   const { from, to } = point(keyOf(operand));
   if (op === 'eq') return [{ from, to }];
-  if (order === ORDER.minKey || order === ORDER.maxKey) return undefined;
-  const [least, next] = [String.fromCharCode(order), String.fromCharCode(order + 1)];
-  if (op === 'gte') return [{ from, to: next }];
-  if (op === 'gt') return [{ from: to, to: next }];
-  if (op === 'lte') return [{ from: least, to }];
-  return op === 'lt' ? [{ from: least, to: from }] : undefined;
+  if (order === ORDER.minKey || order === ORDER.maxKey || !/^[gl]te?$/.test(op)) return undefined;
+  if (op[0] === 'g') return [{ from: op === 'gt' ? to : from, to: String.fromCharCode(order + 1) }];
+  return [{ from: String.fromCharCode(order), to: op === 'lt' ? from : to }];
 }
 
 const intersect = (some: Range[], others: Range[]): Range[] =>

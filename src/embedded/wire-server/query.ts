@@ -1,4 +1,4 @@
-import { type Collection, docOf, type Rec } from './collection.ts';
+import type { Collection, Rec } from './collection.ts';
 import { type Arguments, type Context, collectionOf } from './context.ts';
 import { CommandError, fail } from './errors.ts';
 import { compileSort, type Sort } from './index-keys.ts';
@@ -100,21 +100,22 @@ export class Query {
     this.plan = overlaid ? { ...planned, sorted: !options.sort } : planned;
   }
 
+  /** The documents on the way, in the versions that the reader sees. */
+  *#versions(): Generator<{ rec: Rec | undefined; bytes: string }> {
+    const { collection, plan, counters } = this;
+    const { transaction } = this.options;
+    if (!collection) return;
+    for (const rec of scan(collection, plan, counters))
+      if (!transaction?.shadows(collection, rec.idKey)) yield { rec, bytes: rec.bytes };
+    if (transaction) yield* transaction.versions(collection);
+  }
+
   /** Every candidate in turn: a match, or undefined for one that does not match (so that the caller can pause). */
   *#candidates(): Generator<Match | undefined> {
-    const { collection, counters } = this;
-    const { filter, transaction } = this.options;
-    if (!collection) return;
-    for (const rec of scan(collection, this.plan, counters)) {
-      if (transaction?.shadows(collection, rec.idKey)) continue;
-      counters.docs++;
-      const doc = docOf(rec);
-      yield filter.test(doc) ? { rec, bytes: rec.bytes, doc } : undefined;
-    }
-    for (const { rec, bytes } of transaction?.versions(collection) ?? []) {
-      counters.docs++;
+    for (const { rec, bytes } of this.#versions()) {
+      this.counters.docs++;
       const doc = Doc.fromBytes(bytes);
-      yield filter.test(doc) ? { rec, bytes, doc } : undefined;
+      yield this.options.filter.test(doc) ? { rec, bytes, doc } : undefined;
     }
   }
 
@@ -141,26 +142,19 @@ export class Query {
     const { sort, limit = 0, deadline } = this.options;
     this.#source ??= sort && !this.plan.sorted ? await this.#sorted(sort) : this.#candidates();
     const exhausted = await sliced(this.#source, deadline, match => {
-      if (!match) return true;
-      if (this.#toSkip > 0) {
-        this.#toSkip--;
-        return true;
-      }
+      if (!match || --this.#toSkip >= 0) return true;
       const more = take(match);
-      if (++this.returned === limit) this.done = true;
+      this.done = ++this.returned === limit;
       return more && !this.done;
     });
-    if (exhausted) this.done = true;
+    this.done ||= exhausted;
   }
 
   /** All matches at once, with what they were found by. */
   async found(): Promise<{ matches: Match[]; collection: Collection | undefined; options: QueryOptions }> {
     const { collection, options } = this;
     const matches: Match[] = [];
-    await this.each(match => {
-      matches.push(lighter(match));
-      return true;
-    });
+    await this.each(match => matches.push(lighter(match)) > 0);
     return { matches, collection, options };
   }
 }

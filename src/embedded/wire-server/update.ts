@@ -38,7 +38,7 @@ export function compileUpdate(update: Value, arrayFilters?: Value): Update {
   const used = new Set(steps.flatMap(step => step.parts.flatMap(part => /^\$\[(.+)\]$/.exec(part)?.[1] ?? [])));
   for (const name of used) if (!filters.has(name)) fail(2, `No array filter found for identifier '${name}'`);
   for (const name of filters.keys())
-    if (!used.has(name)) fail(9, `The array filter for identifier '${name}' was not used in the update`);
+    if (!used.has(name)) fail(9, `The array filter '${name}' was not used in the update`);
   steps.sort((a, b) => comparePaths(a.parts, b.parts));
   return {
     replacement: false,
@@ -131,10 +131,7 @@ function changeDoc(doc: Doc, step: Step, at: number, situation: Situation): Doc 
   const old = doc.get(name);
   const value = changeValue(old, step, at + 1, situation);
   if (value === old) return doc;
-  const next = doc.copy();
-  if (value === undefined) next.delete(name);
-  else next.set(name, value);
-  return next;
+  return doc.copy().set(name, value);
 }
 
 /** `at` is the part of the path that leads on from the value. */

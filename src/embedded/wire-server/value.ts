@@ -84,17 +84,13 @@ export class Doc {
     return this.find(name) !== undefined;
   }
 
-  set(name: string, value: Value): this {
-    const { fields } = this;
-    const index = fields.findIndex(field => field.name === name);
-    fields[index < 0 ? fields.length : index] = new Field(name, value);
+  /** undefined removes the field. */
+  set(name: string, value: Value | undefined): this {
+    const index = this.fields.findIndex(field => field.name === name);
+    const field = value === undefined ? [] : [new Field(name, value)];
+    this.fields.splice(index < 0 ? this.fields.length : index, 1, ...field);
     this.raw = undefined;
     return this;
-  }
-
-  delete(name: string): void {
-    this.#fields = this.fields.filter(field => field.name !== name);
-    this.raw = undefined;
   }
 
   /** A copy that can be changed without changing this one. */
