@@ -268,6 +268,17 @@ describe('I6: extra runs are few, and each has its reason', () => {
     expect(broken).toEqual([]);
   });
 
+  it('takes a long outage of one worker for the reason of its runs alone', () => {
+    const cutOff = (worker: string, outlastsLease = true) =>
+      judged(draft => {
+        const outage = { kind: 'outage', of: 'mongo', how: 'cut off', at: 900, until: 4_000, outlastsLease } as const;
+        draft.faults = [...draft.faults.filter(fault => fault.kind !== 'kill'), { ...outage, worker }];
+      }).broken;
+    expect(cutOff('worker1')).toEqual([]);
+    expect(cutOff('worker3')).toEqual(['I6']);
+    expect(cutOff('worker1', false)).toEqual(['I6']);
+  });
+
   it('takes no kill before the run for its reason', () => {
     const { broken } = judged(draft => {
       draft.faults = draft.faults.map(fault => (fault.kind === 'kill' ? { ...fault, at: -100 } : fault));

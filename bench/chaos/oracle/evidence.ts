@@ -53,8 +53,23 @@ export type FaultRecord =
   | { kind: 'flush'; at: number }
   /** SIGTERM at `at`, sent so many times; it had ended at `until`, and `exits` is the exit code that was right. */
   | { kind: 'term'; worker: string; at: number; until: number; times: number; exits: number }
-  /** A server or the way to it was away, slow or full. One that outlasts a lease may cost extra runs of whatever ran meanwhile. */
-  | { kind: 'outage'; of: 'mongo' | 'redis'; how: string; at: number; until: number; outlastsLease: boolean };
+  /** Wall clocks were set. */
+  | { kind: 'jump'; at: number }
+  | Outage;
+
+/** A server or the way to it was away, slow or full. One that outlasts a lease may cost extra runs of whatever ran meanwhile. */
+export interface Outage {
+  kind: 'outage';
+  of: 'mongo' | 'redis';
+  how: string;
+  /** Whom alone it met; all when left out. */
+  worker?: string;
+  at: number;
+  until: number;
+  outlastsLease: boolean;
+  /** How often it was met, where that can be counted: replies lost, commands failed. */
+  hits?: number;
+}
 
 /** A process that the harness started. */
 export interface ProcessRecord {

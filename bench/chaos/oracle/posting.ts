@@ -1,4 +1,4 @@
-import type { Evidence, PostRecord } from './evidence.ts';
+import type { Evidence, Outage, PostRecord } from './evidence.ts';
 
 /** What became of posts, as their clients saw it. */
 type Posting = Pick<Evidence, 'posts' | 'faults'>;
@@ -14,6 +14,21 @@ export function cutByKills({ posts, faults }: Posting): PostRecord[] {
   return requestsOf(posts).filter(
     ({ status, at, ms }) => status === null && kills.some(kill => at <= kill.at && kill.at <= at + ms),
   );
+}
+
+/** Requests that were under way in an outage and were not accepted. */
+export function refusedIn({ at, until }: Outage, posts: readonly PostRecord[]): PostRecord[] {
+  return requestsOf(posts).filter(post => post.at < until && post.at + post.ms > at && !isAccepted(post));
+}
+
+/** The longest time without an accepted post, from the first outage to the last answer. */
+export function longestWriteGapMs({ posts, faults }: Posting): number {
+  const from = Math.min(...faults.filter(fault => fault.kind === 'outage').map(fault => fault.at));
+  const answered = posts
+    .filter(isAccepted)
+    .map(({ at, ms }) => at + ms)
+    .sort((a, b) => a - b);
+  return answered.reduce((gap, at, index) => (at < from ? gap : Math.max(gap, at - (answered[index - 1] ?? from))), 0);
 }
 
 /** Jobs that a request stored without being answered: the same key found them later. */

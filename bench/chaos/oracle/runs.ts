@@ -61,7 +61,8 @@ export function handedBackByTerm(casebook: Casebook): RunRecord[] {
 export function extraRunsBound({ faults, concurrency, workers }: Evidence): number {
   const cost = (fault: FaultRecord) => {
     if (fault.kind === 'kill' || fault.kind === 'stop') return concurrency;
-    return fault.kind === 'outage' && fault.outlastsLease ? concurrency * workers : 0;
+    if (fault.kind !== 'outage' || !fault.outlastsLease) return 0;
+    return fault.worker === undefined ? concurrency * workers : concurrency;
   };
   return faults.reduce((sum, fault) => sum + cost(fault), 0);
 }
@@ -100,6 +101,7 @@ function isExplained(casebook: Evidence, run: RunRecord): boolean {
   return casebook.faults.some(fault => {
     if (fault.kind === 'stop') return fault.worker === run.worker && fault.until + AFTER_STOP_MS >= run.startedAt;
     if (fault.kind !== 'outage' || !fault.outlastsLease) return false;
+    if (fault.worker !== undefined && fault.worker !== run.worker) return false;
     return fault.until + AFTER_STOP_MS >= run.startedAt && fault.at <= endOfRun(casebook, run);
   });
 }

@@ -1,7 +1,10 @@
 import { apiKills } from './api-kills.ts';
 import { claimers } from './claimers.ts';
+import { wrongClocks } from './clocks.ts';
 import { HANDLER_SCENARIOS } from './handlers.ts';
 import { KILL_SCENARIOS } from './kills.ts';
+import { LEDGER_OUTAGES } from './ledger-outages.ts';
+import { LINK_SCENARIOS } from './links.ts';
 import { operations } from './operations.ts';
 import { RESTART_SCENARIOS } from './restarts.ts';
 import type { Scenario } from './scenario.ts';
@@ -15,6 +18,9 @@ export const SCENARIOS: readonly Scenario[] = [
   storm,
   ...KILL_SCENARIOS,
   ...STOP_SCENARIOS,
+  ...LEDGER_OUTAGES,
+  ...LINK_SCENARIOS,
+  wrongClocks,
   ...HANDLER_SCENARIOS,
   ...STOPPING_SCENARIOS,
   ...RESTART_SCENARIOS,

@@ -1,7 +1,9 @@
 import { mongo } from 'mongoose';
 import type { JobDocument } from '../../../src/pipeline/store/job-document.ts';
-import { monotonicMs } from '../monotonic.ts';
+import { monotonicMs, pause } from '../monotonic.ts';
 import type { LedgerJob } from '../oracle/evidence.ts';
+
+const PRIMARY_MS = 60_000;
 
 /** Reads the ledger beside the system, on a connection of its own. */
 export class LedgerProbe {
@@ -37,6 +39,25 @@ export class LedgerProbe {
     const found = await this.#jobs.find({}, { projection: { ...projection, ...limits } }).toArray();
     const sinceEpochMs = Date.now() - monotonicMs();
     return found.map(job => toLedgerJob(job, sinceEpochMs));
+  }
+
+  /** A command for administrators, on the primary. */
+  command(command: mongo.Document): Promise<mongo.Document> {
+    return this.#client.db('admin').command(command);
+  }
+
+  /** Resolves when there is a primary that answers. @throws the last error after a minute. */
+  async primaryAnswers(): Promise<void> {
+    const end = monotonicMs() + PRIMARY_MS;
+    for (;;) {
+      try {
+        await this.command({ ping: 1 });
+        return;
+      } catch (error) {
+        if (monotonicMs() > end) throw error;
+        await pause(100);
+      }
+    }
   }
 
   async close(): Promise<void> {

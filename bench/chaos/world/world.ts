@@ -22,7 +22,7 @@ export interface WorldDemands {
   servers?: ServerOptions;
   /** More environment: of every process, and of the worker that is started as the nth (1, 2, …). */
   env?: Readonly<Record<string, string>>;
-  workerEnv?: (number: number) => Readonly<Record<string, string>>;
+  workerEnv?: (number: number, round: { servers: RoundServers; runDir: string }) => Readonly<Record<string, string>>;
 }
 
 /** The servers and processes of one round, nothing shared with anybody. */
@@ -30,17 +30,18 @@ export class World {
   readonly servers: RoundServers;
   readonly fleet: Fleet;
   readonly probe: LedgerProbe;
-  readonly #runDir: string;
+  readonly runDir: string;
 
   private constructor(servers: RoundServers, fleet: Fleet, probe: LedgerProbe, runDir: string) {
     this.servers = servers;
     this.fleet = fleet;
     this.probe = probe;
-    this.#runDir = runDir;
+    this.runDir = runDir;
   }
 
   static async start({ runDir, entry, environment }: WorldOptions, demands: WorldDemands): Promise<World> {
     mkdirSync(auditDir(runDir), { recursive: true });
+    const { workerEnv } = demands;
     const guard = await sharedGuard();
     const servers = await RoundServers.start(demands.servers ?? {});
     try {
@@ -56,7 +57,7 @@ export class World {
         runDir,
         guard,
         env,
-        ...(demands.workerEnv && { workerEnv: demands.workerEnv }),
+        ...(workerEnv && { workerEnv: (number: number) => workerEnv(number, { servers, runDir }) }),
       });
       return new World(servers, fleet, await LedgerProbe.connect(servers.directUri), runDir);
     } catch (error) {
@@ -68,7 +69,7 @@ export class World {
   /** Ends all that is left and removes the servers' data. */
   async stop(): Promise<void> {
     await this.fleet.stop();
-    await endLeftovers(this.#runDir);
+    await endLeftovers(this.runDir);
     await this.probe.close();
     await this.servers.stop();
   }
