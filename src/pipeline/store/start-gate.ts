@@ -28,7 +28,8 @@ export async function openStartGate(
     set: { runKey, owner: processId, leaseMs: lease.leaseMs },
     inc: { runs: 1 },
     currentDate: ['beatAt', 'startedAt'],
-    unset: ['suspectAt', 'isolatedAt'],
+    // Without startBy a job that started in time cannot expire when it comes back: retry, hand-back, lost worker.
+    unset: ['suspectAt', 'isolatedAt', 'startBy'],
   });
   const ids = tickets.map(ticket => ticket.id);
   const options = { writeConcern: WRITE_CONCERNS.majority! };

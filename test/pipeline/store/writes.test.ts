@@ -370,6 +370,8 @@ describe('recovery', () => {
   it('T11 fails what did not start in time, pending or queued, and nothing else', async () => {
     const past = new Date(Date.now() - 1_000);
     const running = await start({ startBy: past });
+    const back = await start({ startBy: past });
+    await end(back, { kind: 'handed-back', delayMs: 60_000 });
     await insert({ startBy: past });
     await claimOne();
     await insert({ startBy: past, runAt: new Date(Date.now() + 60_000) });
@@ -377,5 +379,6 @@ describe('recovery', () => {
     expect(await expireUnstarted(context, () => undefined)).toHaveLength(2);
     expect(await context.jobs.countDocuments({ status: 'failed' })).toBe(2);
     expect((await read(running._id)).status).toBe('processing');
+    expect(await read(back._id)).toMatchObject({ status: 'pending', history: { length: 4 } });
   });
 });
