@@ -70,23 +70,26 @@ export function deleteJob(
   tenant: TenantView,
   force: boolean,
 ): Promise<DeleteResult> {
-  return storageCall(context, 'delete', async () => {
-    const job = await readJob(context, id, tenant);
-    if (!job) return { status: 'not-found' };
-    const deleted = await context.jobs.findOneAndDelete(
-      {
-        _id: job._id,
-        tenant: job.tenant,
-        status: { $ne: 'processing' },
-        ...(force ? {} : { 'deliveries.state': { $ne: 'due' } }),
-      },
-      { writeConcern: WRITE_CONCERNS.majority! },
-    );
-    if (deleted) return { status: 'deleted', job: deleted };
-    const now = await readJob(context, id, tenant);
-    if (!now) return { status: 'not-found' };
-    return now.status === 'processing' ? invalidState(now) : { status: 'delivery-due' };
-  });
+  return storageCall(context, 'delete', () =>
+    inRounds<DeleteResult>(context, id, tenant, async job => {
+      if (job.status === 'processing') return invalidState(job);
+      if (!force && hasDueDelivery(job)) return { status: 'delivery-due' };
+      const deleted = await context.jobs.findOneAndDelete(
+        {
+          _id: job._id,
+          tenant: job.tenant,
+          status: { $ne: 'processing' },
+          ...(force ? {} : { 'deliveries.state': { $ne: 'due' } }),
+        },
+        { writeConcern: WRITE_CONCERNS.majority! },
+      );
+      return deleted && { status: 'deleted', job: deleted };
+    }),
+  );
+}
+
+function hasDueDelivery(job: JobDocument & { deliveries?: { state: string }[] }): boolean {
+  return job.deliveries?.some(delivery => delivery.state === 'due') ?? false;
 }
 
 /** Runs `attempt` on the job as read; null from it means that the job changed meanwhile. */

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { JobDocument, JobStatus } from '../../../src/pipeline/store/job-document.ts';
-import { cancelJob, redriveJob } from '../../../src/pipeline/store/job-operations.ts';
+import { cancelJob, deleteJob, redriveJob } from '../../../src/pipeline/store/job-operations.ts';
 import type { StoreContext } from '../../../src/pipeline/store/store-context.ts';
 import { newJobDocument, useStore } from '../../helpers/store.ts';
 import { withRaces } from './with-races.ts';
@@ -76,5 +76,25 @@ describe('retry while somebody else retries', () => {
       context.jobs.updateOne({ _id: job._id }, { $set: { status: 'pending', runSeq: 2 } }),
     );
     expect(await redriveJob(racing, id, 'default')).toEqual({ status: 'invalid-state', currentStatus: 'pending' });
+  });
+});
+
+describe('delete while the job runs', () => {
+  it('is no question of deliveries: the job is looked at again when its run has ended meanwhile', async () => {
+    const { job, id } = await insert({ status: 'queued' });
+    const racing = withRaces(
+      context,
+      attempt => (attempt === 1 ? move(job, 'processing') : null),
+      () => move(job, 'completed'),
+    );
+    expect(await deleteJob(racing, id, 'default', false)).toMatchObject({ status: 'deleted' });
+    expect(await context.jobs.findOne({ _id: job._id })).toBeNull();
+  });
+
+  it('is refused while a delivery is due, unless forced', async () => {
+    const delivery = { deliveries: [{ state: 'due' }] };
+    const { id } = await insert({ status: 'completed', ...delivery });
+    expect(await deleteJob(context, id, 'default', false)).toEqual({ status: 'delivery-due' });
+    expect(await deleteJob(context, id, 'default', true)).toMatchObject({ status: 'deleted' });
   });
 });
