@@ -22,6 +22,8 @@ const FOREIGN_NAMES = new Set([
   // Read by tools and tests, not by LedgerMQ.
   'TEST_MONGO_URI',
   'TEST_BUILD_DIR',
+  'MODEL_STEPS',
+  'MODEL_SEED',
   'API_PORT',
   // Words of the code and of others' protocols.
   'JOB_HANDLERS',
