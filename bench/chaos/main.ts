@@ -1,15 +1,16 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { removeAbandoned } from '../../src/embedded/servers/data-dir.ts';
 import { buildMutant } from './mutants/build-mutant.ts';
+import { hunt, type MutantRecord, wasCaught } from './mutants/hunt.ts';
 import { MUTANTS, type Mutant } from './mutants/mutants.ts';
 import { type ChaosOptions, parseOptions, USAGE } from './options.ts';
-import type { Evidence } from './oracle/evidence.ts';
-import { printReport } from './report/print-report.ts';
-import { publish } from './report/publish.ts';
-import { hasPassed, Records, recordOf } from './report/records.ts';
-import { failuresOf, type RoundReport, reportRound } from './report/round-report.ts';
+import { playRound, type RoundOptions } from './play-round.ts';
+import { describeHunt, describeMutants } from './report/describe-mutants.ts';
+import { publish, publishMutants } from './report/publish.ts';
+import { hasPassed, MutantRecords, Records, recordOf } from './report/records.ts';
+import { failuresOf, type RoundReport } from './report/round-report.ts';
 import { chaosEntry, repositoryDir } from './repository.ts';
 import { SCENARIOS, SHORT_SCENARIOS, scenariosCalled } from './scenarios/index.ts';
 import type { Scenario } from './scenarios/scenario.ts';
@@ -37,11 +38,14 @@ async function main(options: ChaosOptions): Promise<number> {
   mkdirSync(parentDir, { recursive: true });
   // Data of servers whose harness was killed.
   await removeAbandoned(tmpdir(), 'ledgermq-');
-  if (options.mutant !== null) return playMutant(findMutant(options.mutant), options);
+  if (options.mutants) return playMutants(options);
+  // With one mutant the run must fail: a survivor answers 0, and that is the alarm.
+  if (options.mutant !== null)
+    return wasCaught(await playMutant(findMutant(options.mutant), options)) ? EXIT.failed : EXIT.passed;
   const reports = await playAll(chooseScenarios(options), options);
   if (options.publish) {
     const order = SCENARIOS.map(({ name }) => name);
-    publish(repositoryDir, new Records(parentDir, options.scale).readAll(), order);
+    publish(repositoryDir, new Records(parentDir, options.scale ?? 1).readAll(), order);
     say('published in docs/faults.md');
   }
   return reports.every(report => report.passed) ? EXIT.passed : EXIT.failed;
@@ -49,7 +53,7 @@ async function main(options: ChaosOptions): Promise<number> {
 
 /** Every scenario in turn; what each came to is on record before the next one begins. */
 async function playAll(scenarios: readonly Scenario[], options: ChaosOptions): Promise<RoundReport[]> {
-  const records = options.short ? null : new Records(parentDir, options.scale);
+  const records = options.short ? null : new Records(parentDir, options.scale ?? 1);
   const reports: RoundReport[] = [];
   for (const scenario of scenarios) {
     const known = options.resume ? records?.read(scenario.name) : null;
@@ -60,7 +64,7 @@ async function playAll(scenarios: readonly Scenario[], options: ChaosOptions): P
     const skipped = (await scenario.missing?.()) ?? null;
     const rounds = skipped === null ? await playRounds(scenario, options) : [];
     if (skipped !== null) say(`${scenario.name}: SKIPPED, ${skipped}`);
-    records?.write(recordOf(scenario, { scale: options.scale, skipped, rounds }));
+    records?.write(recordOf(scenario, { scale: options.scale ?? 1, skipped, rounds }));
     reports.push(...rounds);
   }
   const file = join(parentDir, `report-${new Date().toISOString().replaceAll(/[:.]/g, '-')}.json`);
@@ -73,43 +77,17 @@ async function playAll(scenarios: readonly Scenario[], options: ChaosOptions): P
 async function playRounds(scenario: Scenario, options: ChaosOptions): Promise<RoundReport[]> {
   const rounds: RoundReport[] = [];
   for (let round = 0; round < options.rounds; round += 1) {
-    rounds.push(await playRound({ scenario, options, mutant: null, entry: chaosEntry(), seed: options.seed + round }));
+    const seed = options.seed + round;
+    rounds.push(await play(options, { scenario, scale: options.scale ?? 1, seed, mutant: null, entry: chaosEntry() }));
   }
   return rounds;
 }
 
-async function playRound(round: {
-  scenario: Scenario;
-  options: ChaosOptions;
-  mutant: Mutant | null;
-  entry: string;
-  seed: number;
-}): Promise<RoundReport> {
-  const { scenario, options, mutant, seed, entry } = round;
-  const { scale, jobs, short } = options;
-  const runDir = join(parentDir, `${scenario.name.replaceAll(' ', '-')}-${seed}-${process.pid}`);
-  say(`${scenario.name}: seed ${seed}, scale ${scale}${mutant ? `, mutant ${mutant.name}` : ''}`);
-  const played = await scenario.play({
-    scale,
-    jobs,
-    seed,
-    world: { runDir, entry, environment: process.env },
-    say: line => void say(`  ${line}`),
-    signal: interrupted.signal,
-  });
-  const report = reportRound(scenario, { short, mutant: mutant?.name ?? null, scale, seed }, played);
-  say(printReport(report));
-  if (report.passed && !options.keep) rmSync(runDir, { recursive: true, force: true });
-  else if (played.evidence) say(`evidence: ${keepEvidence(runDir, played.evidence)}`);
-  return report;
-}
-
-/** What is not in the run's files already: publisher log, faults, processes and ledger. */
-function keepEvidence(runDir: string, { posts, operations = [], faults, processes, jobs }: Evidence): string {
-  for (const [name, rows] of Object.entries({ posts, operations, faults, processes, jobs })) {
-    writeFileSync(join(runDir, `${name}.jsonl`), rows.map(row => `${JSON.stringify(row)}\n`).join(''));
-  }
-  return runDir;
+function play(
+  { jobs, short, keep }: ChaosOptions,
+  round: Pick<RoundOptions, 'scenario' | 'scale' | 'seed' | 'mutant' | 'entry'>,
+): Promise<RoundReport> {
+  return playRound({ ...round, jobs, short, keep, parentDir, signal: interrupted.signal, say });
 }
 
 function chooseScenarios({ only, short }: ChaosOptions): Scenario[] {
@@ -133,24 +111,37 @@ function findMutant(name: string): Mutant {
   return mutant;
 }
 
-/**
- * Plays rounds until one catches it: then the run fails as it should, exit code 1. A mutant that survives answers 0, and that
- * is the alarm.
- */
-async function playMutant(mutant: Mutant, options: ChaosOptions): Promise<number> {
-  const entry = chaosEntry(await buildMutant(repositoryDir, mutant));
+/** Builds the mutant and hunts it; what became of it is on record. */
+async function playMutant(mutant: Mutant, options: ChaosOptions): Promise<MutantRecord> {
   const [scenario] = scenariosCalled(mutant.scenario, SCENARIOS);
   if (!scenario) throw new Error(`no scenario ${mutant.scenario}`);
-  for (let round = 0; round < options.rounds; round += 1) {
-    const report = await playRound({ scenario, options, mutant, entry, seed: options.seed + round });
-    // A round that is only too calm, or that met another rule than the mutant breaks, has not caught it.
-    const broken = failuresOf(report).filter(name => mutant.caughtBy.includes(name));
-    if (broken.length === 0) continue;
-    say(`mutant ${mutant.name} caught by ${broken.join(', ')} in round ${round + 1}: the run fails as it must`);
-    return EXIT.failed;
+  const entry = chaosEntry(await buildMutant(repositoryDir, mutant));
+  const scale = options.scale ?? mutant.scale;
+  const record = await hunt(mutant, scenario, {
+    seed: options.seed,
+    rounds: options.rounds,
+    play: (hunted, seed) => play(options, { scenario: hunted, scale, seed, mutant: mutant.name, entry }),
+  });
+  new MutantRecords(parentDir).write(record);
+  say(describeHunt(record));
+  return record;
+}
+
+/** All of them in turn. */
+async function playMutants(options: ChaosOptions): Promise<number> {
+  const records = new MutantRecords(parentDir);
+  const found: MutantRecord[] = [];
+  for (const mutant of MUTANTS) {
+    const known = options.resume ? records.read(mutant.name) : null;
+    if (known && wasCaught(known)) say(`${mutant.name}: caught on ${known.date.slice(0, 10)}, not run again`);
+    found.push(known && wasCaught(known) ? known : await playMutant(mutant, options));
   }
-  say(`MUTANT SURVIVED: ${mutant.name} broke none of ${mutant.caughtBy.join(', ')} in ${options.rounds} rounds`);
-  return EXIT.passed;
+  say(describeMutants(found));
+  if (options.publish) {
+    publishMutants(repositoryDir, found);
+    say('published in docs/faults.md');
+  }
+  return found.every(wasCaught) ? EXIT.passed : EXIT.failed;
 }
 
 function say(text: string): 0 {

@@ -178,6 +178,17 @@ describe('I4: failures are counted', () => {
     expect(judged(draft => (runOf(draft, 'b1').end!.outcome = 'ok')).broken).toEqual(['I4']);
   });
 
+  it('takes a result that did not fit into its document for a failure', () => {
+    const refused = (isFull: boolean) => (draft: Draft) => {
+      const full = job(draft, 'a');
+      draft.plans.get('a')!.payload.acts = [isFull ? 'no-room' : 'ok'];
+      full.history[3] = change('T7', 'processing', 'failed', 'a1', 'result-not-storable');
+      Object.assign(full, { status: 'failed', failures: 1 });
+    };
+    expect(judged(refused(true)).broken).toEqual([]);
+    expect(judged(refused(false)).broken).toEqual(['I4']);
+  });
+
   it('does not count what was handed back or given up', () => {
     const { broken } = judged(draft => {
       const handedBack = job(draft, 'b');
@@ -284,6 +295,40 @@ describe('I6: extra runs are few, and each has its reason', () => {
       draft.faults = draft.faults.map(fault => (fault.kind === 'kill' ? { ...fault, at: -100 } : fault));
     });
     expect(broken).toEqual(['I6']);
+  });
+});
+
+describe('I6: every open gate leads to a run', () => {
+  /** Before job `a` ran, this process opened its gate and started nothing. */
+  const emptyGate = (by: string, at: number) => (draft: Draft) => {
+    const found = job(draft, 'a');
+    const gate = { ...change('T3', 'queued', 'processing', 'a0', null, at), by };
+    found.history.splice(1, 0, change('T1', 'pending', 'queued'), gate, change('S2', 'processing', 'pending', 'a0'));
+    found.historySeq = found.history.length;
+  };
+
+  it('sees one that was opened for nobody', () => {
+    expect(judged(emptyGate('host:3:test', 50)).texts).toEqual([
+      'I6 worker3 opened the gate for run a0, which never began',
+    ]);
+  });
+
+  it('forgives a worker that was killed or stopped before it could start', () => {
+    expect(judged(emptyGate('host:1:test', 1_099)).broken).toEqual([]);
+    expect(judged(emptyGate('host:2:test', 1_999)).broken).toEqual([]);
+  });
+
+  it('forgives a run that was cancelled or handed back unstarted', () => {
+    for (const [via, to] of [
+      ['T8', 'cancelled'],
+      ['T9', 'pending'],
+    ] as const) {
+      const { texts } = judged(draft => {
+        emptyGate('host:3:test', 50)(draft);
+        job(draft, 'a').history[3] = change(via, 'processing', to, 'a0');
+      });
+      expect(texts.filter(text => text.startsWith('I6'))).toEqual([]);
+    }
   });
 });
 

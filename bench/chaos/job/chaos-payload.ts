@@ -7,8 +7,8 @@ import { z } from 'zod';
 const DEEDS = ['stick', 'block', 'exit', 'out-of-memory', 'reject-unhandled'] as const;
 export type Deed = (typeof DEEDS)[number];
 
-/** Succeeds, with a result that no ledger can hold. */
-const UNSTORABLE = ['result-too-large', 'cycle', 'bigint'] as const;
+/** Succeeds, with a result that no ledger can hold; `no-room`: it would fit, but not into the document of its own job. */
+const UNSTORABLE = ['result-too-large', 'cycle', 'bigint', 'no-room'] as const;
 export type Unstorable = (typeof UNSTORABLE)[number];
 
 /**

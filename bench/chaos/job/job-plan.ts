@@ -121,6 +121,11 @@ function isFinal(act: Act): boolean {
   return act === 'fail-for-good' || isUnstorable(act);
 }
 
+/** Jobs whose document is inserted, not posted, and so large that it has no room for their result. */
+export function needsFullDocument({ payload: { acts } }: JobPlan): boolean {
+  return acts.includes('no-room');
+}
+
 /** Jobs whose every run beyond the first is an extra one. */
 export function isAlwaysOk(plan: JobPlan): boolean {
   return plan.payload.acts.every(act => act === 'ok');

@@ -5,6 +5,7 @@ import type { Deed, Unstorable } from './chaos-payload.ts';
 export const EXIT_CODE_OF_DEED = 7;
 const HOARDED = 1_000_000;
 const TOO_LARGE_BYTES = 17 * 2 ** 20;
+const NO_ROOM_BYTES = 100_000;
 
 /** Harms the process that it runs in; some of it never returns. */
 export async function doDeed(deed: Deed, ms: number): Promise<void> {
@@ -35,6 +36,7 @@ function fillHeap(): never {
 /** A result that has no JSON form, or is larger than any document of MongoDB. */
 export function unstorableResult(kind: Unstorable): unknown {
   if (kind === 'bigint') return { amount: 2n ** 70n };
+  if (kind === 'no-room') return { text: 'x'.repeat(NO_ROOM_BYTES) };
   if (kind === 'result-too-large') return { text: 'x'.repeat(TOO_LARGE_BYTES) };
   const cycle: Record<string, unknown> = { name: 'ring' };
   cycle.self = cycle;

@@ -189,11 +189,23 @@ export function outcomeOf(job: LedgerJob | undefined, runKey: string): LedgerHis
   return job?.history.find(entry => entry.runKey === runKey && OUTCOMES.has(entry.via));
 }
 
+/** The process that made a change of status; undefined when it is none that the harness started. */
+export function authorOf({ processes }: Evidence, { by }: LedgerHistoryEntry): ProcessRecord | undefined {
+  const pid = by.split(':').at(-2);
+  return processes.find(process => String(process.pid) === pid);
+}
+
+/** Where and when something ran. */
+export type Span = Pick<RunRecord, 'worker' | 'startedAt' | 'end'>;
+
 /** The child of an isolated run outlives its killed worker by a moment, and may begin its run in it. */
 const CHILD_AFTER_KILL_MS = 1_000;
 
 /** When a kill of its worker ended the run, at its start at the earliest; undefined when none did. */
-export function killOf({ faults }: Evidence, { worker, startedAt }: RunRecord): number | undefined {
+export function killOf(
+  { faults }: Evidence,
+  { worker, startedAt }: Pick<Span, 'worker' | 'startedAt'>,
+): number | undefined {
   const kill = faults.find(
     fault => fault.kind === 'kill' && fault.worker === worker && fault.at + CHILD_AFTER_KILL_MS >= startedAt,
   );
@@ -201,7 +213,7 @@ export function killOf({ faults }: Evidence, { worker, startedAt }: RunRecord): 
 }
 
 /** The end of a run at the latest, as far as evidence goes: its own line, else the end of its process. */
-export function endOfRun(casebook: Evidence, run: RunRecord): number {
+export function endOfRun(casebook: Evidence, run: Span): number {
   if (run.end) return run.end.at;
   const worker = casebook.processes.find(process => process.name === run.worker);
   return killOf(casebook, run) ?? worker?.endedAt ?? Number.POSITIVE_INFINITY;

@@ -1,4 +1,5 @@
 import {
+  authorOf,
   type Casebook,
   type LedgerHistoryEntry,
   type LedgerJob,
@@ -33,8 +34,7 @@ function wasHeld(casebook: Casebook, kill: Kill, job: LedgerJob, gate: LedgerHis
   if (gate.runKey === null || outcomeOf(job, gate.runKey)) return false;
   const run = startOf(casebook, job, gate);
   if (run) return run.worker === kill.worker && run.startedAt <= kill.at && (!run.end || run.end.at >= kill.at);
-  const victim = casebook.processes.find(process => process.name === kill.worker);
-  return victim !== undefined && gate.by.split(':').at(-2) === String(victim.pid) && gate.at <= kill.at;
+  return authorOf(casebook, gate)?.name === kill.worker && gate.at <= kill.at;
 }
 
 function startOf(casebook: Casebook, job: LedgerJob, gate: LedgerHistoryEntry): RunRecord | undefined {

@@ -1,5 +1,6 @@
 import { isAlwaysOk } from '../job/job-plan.ts';
 import {
+  authorOf,
   type Casebook,
   type Evidence,
   endOfRun,
@@ -11,6 +12,7 @@ import {
   outcomeOf,
   type RunRecord,
   runsOf,
+  type Span,
   type Violation,
 } from './evidence.ts';
 import { terminalEventsPerLife } from './history.ts';
@@ -70,7 +72,7 @@ export function extraRunsBound({ faults, concurrency, workers }: Evidence): numb
 export const extraRunsAreFew: Invariant = {
   id: 'I6',
   title:
-    'extra runs ≤ (kills + stops) × concurrency, each after a kill or stop of its worker or an outage beyond the lease',
+    'extra runs ≤ (kills + stops) × concurrency, each after a kill or stop of its worker or an outage beyond the lease; no gate opens without a run',
   check(casebook) {
     const bound = extraRunsBound(casebook);
     const violations: Violation[] = [];
@@ -89,14 +91,28 @@ export const extraRunsAreFew: Invariant = {
         });
       }
     }
-    return violations;
+    return [...violations, ...emptyGates(casebook)];
   },
 };
+
+/** Gates that a worker opened and did not start a run behind: the job waits for a lease to run out, and a crash is counted. */
+function emptyGates(casebook: Casebook): Violation[] {
+  return casebook.jobs.filter(hasWholeHistory).flatMap(job => {
+    const begun = new Set(runsOf(casebook, job.id).map(run => run.runKey));
+    return job.history.flatMap(entry => {
+      const { via, runKey, at } = entry;
+      if (via !== 'T3' || runKey === null || begun.has(runKey) || outcomeOf(job, runKey)) return [];
+      const worker = authorOf(casebook, entry)?.name ?? entry.by;
+      if (isExplained(casebook, { worker, startedAt: at, end: null })) return [];
+      return [{ jobId: job.id, text: `${worker} opened the gate for run ${runKey}, which never began` }];
+    });
+  });
+}
 
 /** A run that begins so soon after a stop may have passed its gate before it. */
 const AFTER_STOP_MS = 1_000;
 
-function isExplained(casebook: Evidence, run: RunRecord): boolean {
+function isExplained(casebook: Evidence, run: Span): boolean {
   if (killOf(casebook, run) !== undefined) return true;
   return casebook.faults.some(fault => {
     if (fault.kind === 'stop') return fault.worker === run.worker && fault.until + AFTER_STOP_MS >= run.startedAt;

@@ -1,34 +1,68 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { MutantRecord } from '../mutants/hunt.ts';
+import { describeMutants } from './describe-mutants.ts';
 import { describeRows } from './describe-rows.ts';
 import type { ScenarioRecord } from './records.ts';
 
-const BEGIN = '<!-- faults:begin -->';
-const END = '<!-- faults:end -->';
+/** The page, and what its tables are made of. */
+const PAGE = 'docs/faults.md';
+const ROWS = 'docs/faults.json';
+const MUTANTS = 'docs/faults-mutants.json';
 
-/** What the published table is made of: `docs/faults.json`. */
 export function readPublished(repositoryDir: string): ScenarioRecord[] {
-  const file = join(repositoryDir, 'docs/faults.json');
-  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as ScenarioRecord[]) : [];
+  return readJson(join(repositoryDir, ROWS));
 }
 
-/** Puts records into `docs/faults.json`, each in the place of an earlier one of its scenario, and the table into `docs/faults.md`. */
+export function readPublishedMutants(repositoryDir: string): MutantRecord[] {
+  return readJson(join(repositoryDir, MUTANTS));
+}
+
+/** Puts records into `docs/faults.json`, each in the place of an earlier one of its scenario, and the table into the page. */
 export function publish(repositoryDir: string, records: readonly ScenarioRecord[], order: readonly string[]): void {
   const merged = new Map(readPublished(repositoryDir).map(record => [record.scenario, record]));
   for (const record of records) merged.set(record.scenario, withoutExamples(record));
   const known = [...merged.values()].filter(({ scenario }) => order.includes(scenario));
   known.sort((a, b) => order.indexOf(a.scenario) - order.indexOf(b.scenario));
-  writeFileSync(join(repositoryDir, 'docs/faults.json'), `${JSON.stringify(known, null, 2)}\n`);
-  const page = join(repositoryDir, 'docs/faults.md');
-  writeFileSync(page, withTable(readFileSync(page, 'utf8'), known));
+  writeJson(join(repositoryDir, ROWS), known);
+  changePage(repositoryDir, page => withTable(page, known));
+}
+
+/** Puts the records of all mutants into `docs/faults-mutants.json`, and their table into the page. */
+export function publishMutants(repositoryDir: string, records: readonly MutantRecord[]): void {
+  writeJson(join(repositoryDir, MUTANTS), records);
+  changePage(repositoryDir, page => withMutants(page, records));
 }
 
 /** @throws Error when the page has no place for the table. */
 export function withTable(page: string, records: readonly ScenarioRecord[]): string {
-  const [before, rest] = page.split(BEGIN);
-  const after = rest?.split(END)[1];
-  if (before === undefined || after === undefined) throw new Error(`docs/faults.md has no ${BEGIN} … ${END}`);
-  return `${before}${BEGIN}\n${describeRows(records)}\n${END}${after}`;
+  return withBlock(page, 'faults', describeRows(records));
+}
+
+/** @throws Error when the page has no place for the table. */
+export function withMutants(page: string, records: readonly MutantRecord[]): string {
+  return withBlock(page, 'mutants', describeMutants(records));
+}
+
+function withBlock(page: string, name: string, text: string): string {
+  const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`];
+  const [before, rest] = page.split(begin);
+  const after = rest?.split(end)[1];
+  if (before === undefined || after === undefined) throw new Error(`${PAGE} has no ${begin} … ${end}`);
+  return `${before}${begin}\n${text}\n${end}${after}`;
+}
+
+function changePage(repositoryDir: string, change: (page: string) => string): void {
+  const page = join(repositoryDir, PAGE);
+  writeFileSync(page, change(readFileSync(page, 'utf8')));
+}
+
+function readJson<Row>(file: string): Row[] {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Row[]) : [];
+}
+
+function writeJson(file: string, rows: readonly unknown[]): void {
+  writeFileSync(file, `${JSON.stringify(rows, null, 2)}\n`);
 }
 
 /** Names of rules stay, examples of what broke them do not: they are in the run's own report. */

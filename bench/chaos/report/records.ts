@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { MutantRecord } from '../mutants/hunt.ts';
 import type { Scenario } from '../scenarios/scenario.ts';
 import type { RoundReport } from './round-report.ts';
 
@@ -27,30 +28,45 @@ export function hasPassed({ skipped, rounds }: ScenarioRecord): boolean {
   return skipped === null && rounds.length > 0 && rounds.every(round => round.passed);
 }
 
-/** Records of one scale, one file a scenario, so that a long run can be broken off and go on later. */
-export class Records {
+/** A folder with one file a record, so that a long run can be broken off and go on later. */
+class RecordFolder<Kept> {
   readonly #folder: string;
+  readonly #nameOf: (record: Kept) => string;
 
-  constructor(parentDir: string, scale: number) {
-    this.#folder = join(parentDir, `records-${scale}`);
-    mkdirSync(this.#folder, { recursive: true });
+  constructor(folder: string, nameOf: (record: Kept) => string) {
+    this.#folder = folder;
+    this.#nameOf = nameOf;
+    mkdirSync(folder, { recursive: true });
   }
 
-  write(record: ScenarioRecord): void {
-    writeFileSync(this.#file(record.scenario), `${JSON.stringify(record, null, 2)}\n`);
+  write(record: Kept): void {
+    writeFileSync(this.#file(this.#nameOf(record)), `${JSON.stringify(record, null, 2)}\n`);
   }
 
-  read(scenario: string): ScenarioRecord | null {
-    const file = this.#file(scenario);
-    return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as ScenarioRecord) : null;
+  read(name: string): Kept | null {
+    const file = this.#file(name);
+    return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Kept) : null;
   }
 
-  readAll(): ScenarioRecord[] {
+  readAll(): Kept[] {
     const files = readdirSync(this.#folder).filter(file => file.endsWith('.json'));
-    return files.map(file => JSON.parse(readFileSync(join(this.#folder, file), 'utf8')) as ScenarioRecord);
+    return files.map(file => JSON.parse(readFileSync(join(this.#folder, file), 'utf8')) as Kept);
   }
 
-  #file(scenario: string): string {
-    return join(this.#folder, `${scenario.replaceAll(/[^\w.-]/g, '-')}.json`);
+  #file(name: string): string {
+    return join(this.#folder, `${name.replaceAll(/[^\w.-]/g, '-')}.json`);
+  }
+}
+
+/** Of scenarios, of one scale. */
+export class Records extends RecordFolder<ScenarioRecord> {
+  constructor(parentDir: string, scale: number) {
+    super(join(parentDir, `records-${scale}`), ({ scenario }) => scenario);
+  }
+}
+
+export class MutantRecords extends RecordFolder<MutantRecord> {
+  constructor(parentDir: string) {
+    super(join(parentDir, 'records-mutants'), ({ mutant }) => mutant);
   }
 }

@@ -1,10 +1,13 @@
 import { apiKills } from './api-kills.ts';
 import { claimers } from './claimers.ts';
 import { wrongClocks } from './clocks.ts';
+import { finishedJobs } from './finished-jobs.ts';
 import { HANDLER_SCENARIOS } from './handlers.ts';
 import { KILL_SCENARIOS } from './kills.ts';
 import { LEDGER_OUTAGES } from './ledger-outages.ts';
 import { LINK_SCENARIOS } from './links.ts';
+import { MUTANT_TRAPS } from './mutant-traps.ts';
+import { NOT_YET } from './not-yet.ts';
 import { operations } from './operations.ts';
 import { RESTART_SCENARIOS } from './restarts.ts';
 import type { Scenario } from './scenario.ts';
@@ -13,7 +16,7 @@ import { STOPPING_SCENARIOS } from './stopping.ts';
 import { STOP_SCENARIOS } from './stops.ts';
 import { shortStorm, storm } from './storm.ts';
 
-/** Every scenario, in the order of its row; what belongs to no row comes first. */
+/** Every scenario, in the order of its row; storms come first, the traps of mutants last. */
 export const SCENARIOS: readonly Scenario[] = [
   storm,
   ...KILL_SCENARIOS,
@@ -24,11 +27,15 @@ export const SCENARIOS: readonly Scenario[] = [
   ...HANDLER_SCENARIOS,
   ...STOPPING_SCENARIOS,
   ...RESTART_SCENARIOS,
+  ...NOT_YET,
   apiKills,
+  finishedJobs,
   claimers,
   soaking,
   operations,
-].sort((one, other) => numberOf(one) - numberOf(other));
+]
+  .sort((one, other) => numberOf(one) - numberOf(other))
+  .concat(MUTANT_TRAPS);
 
 function numberOf({ row }: Scenario): number {
   return Number(/^F(\d+)$/.exec(row)?.[1] ?? 0);

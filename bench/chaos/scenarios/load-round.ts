@@ -102,6 +102,7 @@ class Round {
       apiUrls: () => world.fleet.apiUrls,
       random: this.#random.fork(),
       room: posted => steady?.room(posted) ?? this.#backlog?.room(this.#load.accepted) ?? 0,
+      insert: plan => world.probe.insertFull(plan),
       ...(options.largestBulk !== undefined && { largestBulk: options.largestBulk }),
     });
   }

@@ -38,7 +38,7 @@ export const operations: Scenario = loadRound({
     atLeast('kills', figures.kills, scaled(40, scale)),
     atLeast('stops', figures.stops, scaled(25, scale)),
     atLeast('cancelled before the start', answered(casebook, 'cancel', 200), scaled(500, scale)),
-    atLeast('cancels of a run', answered(casebook, 'cancel', 202), scaled(300, scale)),
+    atLeast('cancels of a run', answered(casebook, 'cancel', 202), scaled(200, scale)),
     atLeast('retries', answered(casebook, 'retry', 200), scaled(300, scale)),
     atLeast('deletes', answered(casebook, 'delete', 200), scaled(300, scale)),
     told('refused with 409', casebook.operations?.filter(({ status }) => status === 409).length ?? 0),
@@ -46,6 +46,7 @@ export const operations: Scenario = loadRound({
   limitMs: 20 * 60_000,
 });
 
-function answered({ operations: asked = [] }: Casebook, kind: string, status: number): number {
+/** How many operations of this kind had this answer. */
+export function answered({ operations: asked = [] }: Casebook, kind: string, status: number): number {
   return asked.filter(operation => operation.kind === kind && operation.status === status).length;
 }

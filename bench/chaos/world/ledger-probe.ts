@@ -1,7 +1,14 @@
+import { calculateObjectSize } from 'bson';
 import { mongo } from 'mongoose';
 import type { JobDocument } from '../../../src/pipeline/store/job-document.ts';
+import type { JobPlan } from '../job/job-plan.ts';
 import { monotonicMs, pause } from '../monotonic.ts';
 import type { LedgerJob } from '../oracle/evidence.ts';
+import { pendingJob } from './job-documents.ts';
+
+const LARGEST_DOCUMENT_BYTES = 16 * 2 ** 20;
+/** Enough for the history and the errors of a few runs. */
+const ROOM_BYTES = 20_000;
 
 const PRIMARY_MS = 60_000;
 
@@ -58,6 +65,16 @@ export class LedgerProbe {
         await pause(100);
       }
     }
+  }
+
+  /** Inserts the job as a client library would, so large that its whole life fits into the document, and no result. */
+  async insertFull(plan: JobPlan): Promise<string> {
+    const { payload, priority, delayMs, maxRetries, retry, timeoutMs } = plan;
+    const runAt = new Date(Date.now() + delayMs);
+    const job = pendingJob({ payload, priority, runAt, maxRetries, retry, timeoutMs, metadata: { filler: '' } });
+    const free = LARGEST_DOCUMENT_BYTES - calculateObjectSize(job) - ROOM_BYTES;
+    await this.#jobs.insertOne({ ...job, metadata: { filler: 'x'.repeat(free) } });
+    return job._id.toHexString();
   }
 
   async close(): Promise<void> {

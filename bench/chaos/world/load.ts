@@ -1,4 +1,4 @@
-import { type JobPlan, type JobPlans, submissionOf } from '../job/job-plan.ts';
+import { type JobPlan, type JobPlans, needsFullDocument, submissionOf } from '../job/job-plan.ts';
 import { monotonicMs, pause } from '../monotonic.ts';
 import type { PostRecord } from '../oracle/evidence.ts';
 import type { Random } from '../random.ts';
@@ -13,6 +13,8 @@ export interface LoadOptions {
   room: (posted: number) => number;
   /** Most jobs of one bulk post; 1 posts them all singly. */
   largestBulk?: number;
+  /** Puts a job into the ledger without the API; answers its id. */
+  insert: (plan: JobPlan) => Promise<string>;
 }
 
 const LARGEST_BULK = 40;
@@ -70,7 +72,8 @@ export class Load {
       const wasAccepted = await this.#post(client, plans, isSingle, signal);
       this.#accepted += plans.length;
       // Some clients miss an answer that was sent: the same key must lead to the same job.
-      if (wasAccepted && random.chance(REPEATED)) await this.#post(client, plans, isSingle, signal);
+      const isPosted = wasAccepted && !plans.some(needsFullDocument);
+      if (isPosted && random.chance(REPEATED)) await this.#post(client, plans, isSingle, signal);
     }
   }
 
@@ -80,7 +83,7 @@ export class Load {
       const at = monotonicMs();
       const urls = this.#options.apiUrls();
       const url = urls[(client + failed) % urls.length] ?? '';
-      const answer = await (isSingle ? this.#single(url, plans[0]!) : this.#bulk(url, plans));
+      const answer = await this.#answer(url, plans, isSingle);
       const ms = monotonicMs() - at;
       for (const [index, plan] of plans.entries()) {
         const id = answer.ids[index] ?? null;
@@ -94,6 +97,16 @@ export class Load {
         await pause(Math.min(100 * 2 ** (failed - urls.length + 1), LONGEST_PAUSE_MS), signal);
     }
     return false;
+  }
+
+  #answer(url: string, plans: readonly JobPlan[], isSingle: boolean): Promise<Answer> {
+    const [first] = plans;
+    if (isSingle && first && needsFullDocument(first)) return this.#insert(first);
+    return isSingle ? this.#single(url, first!) : this.#bulk(url, plans);
+  }
+
+  async #insert(plan: JobPlan): Promise<Answer> {
+    return { status: 202, ids: [await this.#options.insert(plan)] };
   }
 
   async #single(url: string, plan: JobPlan): Promise<Answer> {

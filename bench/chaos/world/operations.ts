@@ -60,7 +60,7 @@ function choose(
 }
 
 /** Asks once; the record is kept. */
-async function ask(scene: FaultScene, client: number, kind: Kind, jobId: string): Promise<OperationRecord> {
+export async function ask(scene: FaultScene, client: number, kind: Kind, jobId: string): Promise<OperationRecord> {
   const urls = scene.world.fleet.apiUrls;
   const at = monotonicMs();
   const answer = await send(`${urls[client % urls.length] ?? ''}/v1/jobs/${jobId}`, kind);
