@@ -16,10 +16,17 @@ const missed = (alone: Claiming[], together: Claiming[]) =>
     .map(({ name }) => name);
 
 describe('measures of many claimers', () => {
-  it('ask for the share that they won, and for the speed of one, in the best turn of each', () => {
-    expect(missed([turn({})], [turn({ won: 60, perSecond: 400 }), turn({ perSecond: 1_100 })])).toEqual([]);
-    expect(missed([turn({})], [turn({ won: 59 }), turn({ won: 60 })])).toEqual(['won/asked']);
-    expect(missed([turn({}), turn({ perSecond: 1_200 })], [turn({ perSecond: 1_100 })])).toEqual([
+  it('ask for the share that they won', () => {
+    expect(missed([turn({}), turn({})], [turn({ won: 60 }), turn({ won: 60 })])).toEqual([]);
+    expect(missed([turn({}), turn({})], [turn({ won: 59 }), turn({ won: 60 })])).toEqual(['won/asked']);
+  });
+
+  it('ask for the speed of one in most turns, each compared with the one beside it', () => {
+    const alone = [400, 1_000, 2_000].map(perSecond => turn({ perSecond }));
+    expect(missed(alone, [turn({ perSecond: 390 }), turn({ perSecond: 1_100 }), turn({ perSecond: 2_000 })])).toEqual(
+      [],
+    );
+    expect(missed(alone, [turn({ perSecond: 390 }), turn({ perSecond: 990 }), turn({ perSecond: 2_000 })])).toEqual([
       'jobs/s of one claimer',
     ]);
   });

@@ -69,6 +69,8 @@ export interface Outage {
   outlastsLease: boolean;
   /** How often it was met, where that can be counted: replies lost, commands failed. */
   hits?: number;
+  /** Where it was looked at: how long after `at` each worker said that it is not ready; null when it never did. */
+  unready?: readonly { worker: string; afterMs: number | null }[];
 }
 
 /** A process that the harness started. */

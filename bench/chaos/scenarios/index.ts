@@ -9,6 +9,7 @@ import { LINK_SCENARIOS } from './links.ts';
 import { MUTANT_TRAPS } from './mutant-traps.ts';
 import { NOT_YET } from './not-yet.ts';
 import { operations } from './operations.ts';
+import { REDIS_SCENARIOS } from './redis.ts';
 import { RESTART_SCENARIOS } from './restarts.ts';
 import type { Scenario } from './scenario.ts';
 import { soaking } from './soak.ts';
@@ -21,6 +22,7 @@ export const SCENARIOS: readonly Scenario[] = [
   storm,
   ...KILL_SCENARIOS,
   ...STOP_SCENARIOS,
+  ...REDIS_SCENARIOS,
   ...LEDGER_OUTAGES,
   ...LINK_SCENARIOS,
   wrongClocks,

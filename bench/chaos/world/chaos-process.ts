@@ -19,6 +19,7 @@ export interface ChaosProcessOptions {
 
 const UP = /"msg":"(worker started|publisher API is up)/;
 const REBUILD = /the consumers are rebuilt/;
+const HEALTH_PORT = /"healthPort":(\d+)/;
 const HEAD_BYTES = 16_384;
 
 /** One process under test. Its output goes to files: reading pipes would cost the harness a core. */
@@ -70,13 +71,13 @@ export class ChaosProcess {
 
   /** Whether it has said that it is up: before, it does not know signals yet. */
   get isUp(): boolean {
-    const head = Buffer.alloc(HEAD_BYTES);
-    const file = openSync(this.#file('log'), 'r');
-    try {
-      return UP.test(head.toString('utf8', 0, readSync(file, head, 0, HEAD_BYTES, 0)));
-    } finally {
-      closeSync(file);
-    }
+    return UP.test(this.#head());
+  }
+
+  /** Where a worker serves its health, as it said itself; null before it is up. */
+  get healthUrl(): string | null {
+    const port = HEALTH_PORT.exec(this.#head())?.[1];
+    return port === undefined ? null : `http://127.0.0.1:${port}/health`;
   }
 
   /** Sends SIGSTOP or SIGCONT. */
@@ -110,6 +111,17 @@ export class ChaosProcess {
       alarms: this.#alarms(),
       rebuilds: this.#lines('log').filter(line => REBUILD.test(line)).length,
     };
+  }
+
+  /** The beginning of its log. */
+  #head(): string {
+    const head = Buffer.alloc(HEAD_BYTES);
+    const file = openSync(this.#file('log'), 'r');
+    try {
+      return head.toString('utf8', 0, readSync(file, head, 0, HEAD_BYTES, 0));
+    } finally {
+      closeSync(file);
+    }
   }
 
   #file(extension: string): string {

@@ -90,6 +90,16 @@ async function offered(now: () => ReadonlySet<string>, late: ReadonlySet<string>
   await pause(RECORDED_MS);
 }
 
+/** Begins when every worker has been at work for so long: what was done before and after can then be compared. */
+export function afterQuiet(quietMs: number, fault: Fault): Fault {
+  return async (scene, signal) => {
+    const { fleet } = scene.world;
+    while (!signal.aborted && fleet.targets.length < fleet.workers.length) await pause(100, signal);
+    await pause(quietMs, signal);
+    await fault(scene, signal);
+  };
+}
+
 /**
  * One round every `everyMs`, from start to start, as often as `times` and the scale say; a round that answers false found
  * nobody to hit and is tried again soon.
