@@ -22,7 +22,7 @@ function kills(options: { name: string; profile: Profile; everyMs: number; healM
     concurrency: 10,
     pace: { perSecond: 30 },
     warmUpMs: 3_000,
-    faults: [killWorkers({ everyMs, times: KILLS, jitter: 0.5 })],
+    faults: [killWorkers({ everyMs, times: KILLS, jitter: 0.5, atWork: 3 })],
     measures: ({ figures, scale }) => [
       atLeast('kills', figures.kills, scaled(KILLS, scale)),
       atLeast('jobs on victims', figures.recovery.count, scaled(KILLS, scale)),

@@ -37,11 +37,14 @@ export interface Rhythm {
 const LATE_RESULTS_MS = 4_000;
 const RECORDED_MS = 500;
 
-/** kill -9 of a random worker; another takes its place at once. */
-export function killWorkers(rhythm: Rhythm): Fault {
+/**
+ * kill -9 of a random worker; another takes its place at once. No fewer than `atWork` workers must be at work before: on a
+ * machine that starts them slowly the fleet would else be gone soon, and what is measured is the start of a process.
+ */
+export function killWorkers(rhythm: Rhythm & { atWork?: number }): Fault {
   return inRounds(rhythm, async ({ world: { fleet }, random, log }) => {
     const { targets } = fleet;
-    if (targets.length === 0) return false;
+    if (targets.length < (rhythm.atWork ?? 1)) return false;
     const victim = random.pick(targets);
     const at = monotonicMs();
     await victim.end('SIGKILL');
