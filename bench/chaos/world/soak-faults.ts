@@ -8,23 +8,27 @@ const ONCE = { everyMs: 0, times: 1 };
 const CALM_MS = { least: 1_000, most: 6_000 };
 
 /**
- * One fault after the other, drawn at random, for `forMs` times the scale. The first API and the first worker are spared:
- * they live through all of it.
+ * One fault after the other for `forMs` times the scale, drawn as from a bag, so that also a short soak meets each of them. The
+ * first API and the first worker are spared: they live through all of it.
  */
 export function soak(options: { forMs: number; stopMs: number }): Fault {
   const kill = killWorkers(ONCE);
   const stop = stopWorkers({ ...ONCE, forMs: options.stopMs });
   const flush = flushRedis(ONCE);
-  const faults = [kill, kill, kill, stop, stop, flush, flush, restartRedis, killMongo, rollingRestart(ONCE)];
+  const each = [kill, stop, flush, restartRedis, killMongo, rollingRestart(ONCE)];
+  const moreOf = [kill, kill, stop, flush];
   return async (scene, signal) => {
     const { world, random, scale } = scene;
     const end = monotonicMs() + options.forMs * scale;
     const [worker] = world.fleet.workers;
     const [api] = world.fleet.apis;
+    let bag: Fault[] = [...each];
     await world.fleet.spare(worker!, () =>
       world.fleet.spare(api!.process, async () => {
         while (monotonicMs() < end && !signal.aborted) {
-          await random.pick(faults)({ ...scene, scale: 1 }, signal);
+          if (bag.length === 0) bag = [...each, ...moreOf];
+          const [fault] = bag.splice(random.int(0, bag.length - 1), 1);
+          await fault!({ ...scene, scale: 1 }, signal);
           await pause(random.int(CALM_MS.least, CALM_MS.most), signal);
         }
       }),
