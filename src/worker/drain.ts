@@ -14,11 +14,18 @@ export interface DrainReport {
  * Waits for running jobs until the deadline, then asks the rest to stop (T9): a handler that honours its signal costs
  * nothing, one that does not is handed back all the same and makes the drain unclean.
  */
-export async function drainRuns(runs: ActiveRuns, deadlineMs: number, zombies: () => number): Promise<DrainReport> {
-  if (await settlesWithin(runs.none(), deadlineMs)) return { handedBack: 0, clean: zombies() === 0 };
+export async function drainRuns(options: {
+  runs: ActiveRuns;
+  /** Resolves when nothing is under way, also not at the start gate, where no run is known yet. */
+  idle: () => Promise<void>;
+  deadlineMs: number;
+  zombies: () => number;
+}): Promise<DrainReport> {
+  const { runs, idle, deadlineMs, zombies } = options;
+  if (await settlesWithin(idle(), deadlineMs)) return { handedBack: 0, clean: zombies() === 0 };
   const rest = runs.all();
   for (const run of rest) run.execution.abort('drain');
-  const recorded = await settlesWithin(runs.none(), HAND_BACK_MS);
+  const recorded = await settlesWithin(idle(), HAND_BACK_MS);
   return { handedBack: rest.length, clean: recorded && zombies() === 0 };
 }
 

@@ -257,7 +257,7 @@ export class StandaloneWorker {
     const { drainDeadlineMs } = this.#config.worker;
     const since = performance.now();
     this.#logger.info({ running: parts.runs.size }, 'draining');
-    this.#deliverer?.drain();
+    this.#deliverer?.drain(drainDeadlineMs);
     await Promise.all([
       settlesWithin(stopAll([loader, parts.wakeListener, parts.foreignInserts, watchdog]), 4 * CLOSE_MS),
       settlesWithin(parts.backgroundCheck.stop(), 4 * CLOSE_MS),
@@ -265,7 +265,12 @@ export class StandaloneWorker {
     ]);
     // The deadline counts from the signal, whatever the loader and the others took to become quiet.
     const leftMs = Math.max(0, drainDeadlineMs - (performance.now() - since));
-    const drained = await drainRuns(parts.runs, leftMs, () => parts.runner.zombies);
+    const drained = await drainRuns({
+      runs: parts.runs,
+      idle: () => this.#deliverer!.idle(),
+      deadlineMs: leftMs,
+      zombies: () => parts.runner.zombies,
+    });
     this.#isRunning = false;
     // The outcomes are safe in the ledger, but the engine cannot be told: whoever supervises should look.
     const report = { ...drained, clean: drained.clean && !parts.queueManager.isAway() };

@@ -1,13 +1,15 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { useDatabase, useRedis } from '../helpers/fixtures.ts';
+import { atEnd, useDatabase, useRedis } from '../helpers/fixtures.ts';
 import { Stories } from '../helpers/stories.ts';
+import { TcpProxy } from '../helpers/tcp-proxy.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 
 let stories: Stories;
 let redis: Awaited<ReturnType<typeof useRedis>>;
+let database: Awaited<ReturnType<typeof useDatabase>>;
 
 beforeEach(async () => {
-  const database = await useDatabase();
+  database = await useDatabase();
   redis = await useRedis();
   stories = new Stories({ mongo: database, redis }, database.db);
 });
@@ -16,6 +18,11 @@ const many = (count: number, payload: object): object[] => Array.from({ length: 
 const running = (count: number) =>
   waitFor(() => stories.jobs.countDocuments({ status: 'processing' }).then(n => n >= count), {
     what: `${count} jobs to run`,
+  });
+
+const started = (count: number) =>
+  waitFor(() => stories.audit().filter(line => line.event === 'start').length >= count, {
+    what: `${count} handlers to begin`,
   });
 
 describe('SIGTERM', () => {
@@ -30,6 +37,39 @@ describe('SIGTERM', () => {
     expect(jobs.filter(job => job.status !== 'completed' || job.runs !== 1)).toEqual([]);
     expect(stories.audit().filter(line => line.event === 'start')).toHaveLength(150);
     expect(staying.hasExited).toBe(false);
+  });
+
+  describe('while a job has won its start gate and the worker does not know it yet', () => {
+    /** The gate's answer gets lost `times` times, from before the signal to after it. Redis is away: it holds up no ending. */
+    const atTheGate = async (drainDeadlineMs: string, times: number) => {
+      const proxy = new TcpProxy();
+      await proxy.start({ target: Number(new URL(database.uri.replace(/^mongodb/, 'http')).port) });
+      atEnd(() => proxy.stop());
+      const worker = await stories.startWorker({
+        MONGO_URI: `mongodb://127.0.0.1:${proxy.port}/${database.name}?directConnection=true`,
+        DRAIN_DEADLINE_MS: drainDeadlineMs,
+      });
+      proxy.dropReplies(({ request }) => request.includes('startedAt'));
+      const id = await stories.insert('story:wait', { ms: 10 }, { maxRetries: 0 });
+      await running(1);
+      await redis.kill9();
+      const exit = worker.kill('SIGTERM');
+      await waitFor(() => worker.hasExited || proxy.dropped >= times, { what: 'answers to get lost' });
+      await proxy.heal();
+      expect(await exit).toEqual({ code: 1, signal: null });
+      return stories.jobs.findOne({ _id: id });
+    };
+
+    it('waits for it like for any other', async () => {
+      expect(await atTheGate('3000', 5)).toMatchObject({ status: 'completed', runs: 1 });
+    });
+
+    it('hands it back unstarted when the deadline is over', async () => {
+      const job = await atTheGate('100', 4);
+      expect(job).toMatchObject({ status: 'pending', runs: 1 });
+      expect(job?.history?.some(entry => entry.via === 'T9')).toBe(true);
+      expect(stories.audit()).toEqual([]);
+    });
   });
 
   it('twice changes nothing', async () => {
@@ -75,7 +115,7 @@ describe('SIGTERM', () => {
   it('while Redis is away: the process ends all the same and says so by exit code 1, nothing is lost', async () => {
     const worker = await stories.startWorker();
     const id = await stories.insert('story:wait', { ms: 300 });
-    await running(1);
+    await started(1);
     await redis.kill9();
     const since = performance.now();
     const exit = await worker.kill('SIGTERM');

@@ -13,10 +13,9 @@ export interface ActiveRun {
   notes: { progress: unknown; logs: JobLogLine[] };
 }
 
-/** The runs of this process; what the heartbeat keeps alive and the drain waits for. */
+/** The runs of this process; what the heartbeat keeps alive and the drain asks to stop. */
 export class ActiveRuns {
   readonly #runs = new Map<string, ActiveRun>();
-  #waiting: (() => void)[] = [];
 
   get size(): number {
     return this.#runs.size;
@@ -32,14 +31,6 @@ export class ActiveRuns {
 
   remove(run: ActiveRun): void {
     this.#runs.delete(run.ref.runKey.toHexString() + run.ref.id.toHexString());
-    if (this.#runs.size > 0) return;
-    for (const resolve of this.#waiting) resolve();
-    this.#waiting = [];
-  }
-
-  /** Resolves when no run is left. */
-  async none(): Promise<void> {
-    if (this.#runs.size > 0) await new Promise<void>(resolve => this.#waiting.push(resolve));
   }
 }
 

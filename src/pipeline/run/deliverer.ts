@@ -28,17 +28,36 @@ const UNKNOWN_TYPE_DELAY_MS = 10_000;
 export class Deliverer {
   readonly #options: DelivererOptions;
   #draining = false;
+  #startsUntil = Number.POSITIVE_INFINITY;
+  #underWay = 0;
+  #waiting: (() => void)[] = [];
 
   constructor(options: DelivererOptions) {
     this.#options = options;
   }
 
-  /** From now on nothing starts: what arrives goes back as it was. */
-  drain(): void {
+  /** From now on what arrives goes back as it was. What is at the start gate already may begin until the deadline is over. */
+  drain(deadlineMs: number): void {
     this.#draining = true;
+    this.#startsUntil = performance.now() + deadlineMs;
+  }
+
+  /** Resolves when nothing is under way: not before the start gate, not at it, not running, and every outcome is recorded. */
+  async idle(): Promise<void> {
+    if (this.#underWay > 0) await new Promise<void>(resolve => this.#waiting.push(resolve));
   }
 
   async deliver(lane: string, ticket: Ticket, jobName: string): Promise<Delivery> {
+    this.#underWay += 1;
+    try {
+      return await this.#deliver(lane, ticket, jobName);
+    } finally {
+      this.#underWay -= 1;
+      if (this.#underWay === 0) for (const resolve of this.#waiting.splice(0)) resolve();
+    }
+  }
+
+  async #deliver(lane: string, ticket: Ticket, jobName: string): Promise<Delivery> {
     const { slots, gate, runner, events } = this.#options;
     await slots.acquire();
     try {
@@ -50,6 +69,7 @@ export class Deliverer {
         return { status: 'stale' };
       }
       if (job.cancelRequestedAt) return { status: 'ran', ...(await runner.endUnstarted(job)) };
+      if (performance.now() > this.#startsUntil) return { status: 'ran', ...(await runner.handBackUnstarted(job)) };
       this.#options.onStart();
       const report = await runner.run(job, check.definition);
       if (report.recorded.status === 'recorded' && report.recorded.as === 'pending') this.#options.onPending();

@@ -99,6 +99,12 @@ export class JobRunner {
     return { recorded: await this.#options.recorder.record({ run: runOf(job, job.runKey!), outcome }), outcome };
   }
 
+  /** A run that won its gate too late: its worker is about to end (T9). */
+  async handBackUnstarted(job: JobDocument): Promise<RunReport> {
+    const outcome: Outcome = { kind: 'handed-back', delayMs: 0 };
+    return { recorded: await this.#options.recorder.record({ run: runOf(job, job.runKey!), outcome }), outcome };
+  }
+
   /**
    * A suspect whose child could not start soon goes back (T9): after crashes of whole workers there may be more of them than
    * slots, and in the slots they would keep everything else from running.
