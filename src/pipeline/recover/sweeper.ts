@@ -32,6 +32,8 @@ export interface SweeperOptions {
 }
 
 const EXPIRY_EVERY_MS = 10_000;
+/** To look again at what has just been suspected. */
+const SOON_MS = 50;
 
 /** What this sweeper saw of a suspect run, and since when on its own monotonic clock. */
 interface Observation {
@@ -84,12 +86,12 @@ export class Sweeper implements Service {
   async #tick(): Promise<number> {
     const expired = await findExpiredLeases(this.#options.context);
     await this.#sweepQueued(expired.filter(job => job.status === 'queued' && job.token));
-    await this.#sweepRunning(expired.filter(job => job.status === 'processing' && job.runKey));
+    const lookAgainMs = await this.#sweepRunning(expired.filter(job => job.status === 'processing' && job.runKey));
     if (performance.now() - this.#lastExpiry >= EXPIRY_EVERY_MS) {
       this.#lastExpiry = performance.now();
       await this.#expire();
     }
-    return this.#options.lease.sweepMs;
+    return Math.min(this.#options.lease.sweepMs, lookAgainMs);
   }
 
   /** S1. A Redis that cannot be asked decides nothing. */
@@ -148,27 +150,40 @@ export class Sweeper implements Service {
     this.#options.events.emit('fault', { component: 'sweeper', error: refused });
   }
 
-  /** S2: suspect first, rescue only what this sweeper itself has seen unchanged for the whole grace. */
-  async #sweepRunning(jobs: readonly ExpiredLease[]): Promise<void> {
+  /**
+   * S2: suspect first, rescue only what this sweeper itself has seen unchanged for the whole grace. Answers when to look
+   * again: what is suspected now has to be seen as such first, and what was seen is due when its grace is over; at the pace of
+   * the sweeps alone each of them would cost up to a sweep more.
+   */
+  async #sweepRunning(jobs: readonly ExpiredLease[]): Promise<number> {
     const { context, lease } = this.#options;
     const seen = new Map<string, Observation>();
     const now = performance.now();
+    let lookAgainMs = Number.POSITIVE_INFINITY;
     for (const job of jobs) {
       if (!job.suspectAt) {
         await this.#exceptRefused(job, () => markSuspect(context, job));
+        lookAgainMs = SOON_MS;
         continue;
       }
       const id = job._id.toHexString();
       const sign = `${job.runKey!.toHexString()} ${job.beatAt.getTime()} ${job.suspectAt.getTime()}`;
       const before = this.#observations.get(id);
       const observation = before?.sign === sign ? before : { sign, since: now };
-      const isOver =
-        now - observation.since >= lease.graceMs && now - this.#connectedSince >= lease.leaseMs + lease.graceMs;
-      if (!isOver) seen.set(id, observation);
-      else await this.#exceptRefused(job, () => this.#rescue(job));
+      const leftMs = Math.max(
+        observation.since + lease.graceMs - now,
+        this.#connectedSince + lease.leaseMs + lease.graceMs - now,
+      );
+      if (leftMs <= 0) {
+        await this.#exceptRefused(job, () => this.#rescue(job));
+        continue;
+      }
+      seen.set(id, observation);
+      lookAgainMs = Math.min(lookAgainMs, Math.max(SOON_MS, leftMs));
     }
     // Errors clear the map while this round is under way; what it saw then does not count.
     if (now >= this.#connectedSince) this.#observations = seen;
+    return lookAgainMs;
   }
 
   async #rescue(job: ExpiredLease): Promise<void> {
