@@ -28,7 +28,7 @@ function isUnavailable(error: unknown): boolean {
   if (error instanceof mongo.MongoNetworkError || error instanceof mongo.MongoServerSelectionError) return true;
   if (error instanceof mongo.MongoNotConnectedError || error instanceof mongo.MongoTopologyClosedError) return true;
   if (error instanceof mongo.MongoWriteConcernError) return true;
-  if (isSocketError(error)) return true;
+  if (isSocketError(error) || isBrokenCommit(error)) return true;
   if (!(error instanceof mongo.MongoError)) return false;
   // The driver wraps what went wrong on the way, such as a refused connection, as if the bulk had failed on the server; only
   // what a server answers has a number.
@@ -43,6 +43,11 @@ function isUnavailable(error: unknown): boolean {
 /** The driver lets an error of its socket through as it is when the server has just closed the other end. */
 function isSocketError(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'EPIPE' || error.code === 'ECONNRESET');
+}
+
+/** Driver 7.8: `withTransaction` asks whatever its commit threw for labels, and such an error of the socket has none. */
+function isBrokenCommit(error: unknown): boolean {
+  return error instanceof TypeError && error.message.includes('hasErrorLabel is not a function');
 }
 
 /** The name of the unique key that a write met, or null when the error is another one. */

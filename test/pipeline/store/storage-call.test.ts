@@ -11,6 +11,7 @@ const inBulk = (error: object) => new mongo.MongoBulkWriteError(error as Error, 
 describe('a call that MongoDB did not answer is told as such', () => {
   it.each([
     ['an error of the socket, as the driver lets it through', Object.assign(new Error('ended'), { code: 'EPIPE' })],
+    ['what the driver makes of it at a commit', new TypeError('commitError.hasErrorLabel is not a function')],
     ['a refused connection', new mongo.MongoNetworkError('connect ECONNREFUSED')],
     ['the same, in what the driver makes of it in a bulk', inBulk(new mongo.MongoNetworkError('connect ECONNREFUSED'))],
     ['no primary, in a bulk', inBulk(Object.assign(new Error('timed out'), { code: '' }))],
