@@ -165,7 +165,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     scenario: 'trap full documents',
     scale: 0.1,
-    caughtBy: ['I4'],
+    caughtBy: ['I4', 'failed jobs'],
   },
   {
     name: 'watchdog-without-slots',
@@ -179,6 +179,6 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     scenario: 'F26',
     scale: 0.1,
-    caughtBy: ['I9'],
+    caughtBy: ['I9', 'consumers rebuilt'],
   },
 ];
