@@ -155,17 +155,22 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'group-without-single-retry',
-    what: 'a result that MongoDB refuses takes the results of its whole group with it',
+    what: 'results join their group whatever their size, and a group that is refused is not written singly',
     patches: [
+      {
+        file: 'src/pipeline/run/storable.ts',
+        find: 'if (bytes > RESULT_LIMIT_BYTES) {',
+        replace: 'if (bytes > Number.MAX_SAFE_INTEGER) {',
+      },
       {
         file: 'src/pipeline/record/recorder.ts',
         find: 'for (const end of ends) singly.push(...(await this.#writeOnce([end], urgent)));',
         replace: 'for (const end of ends) singly.push(this.#refused(end, error));',
       },
     ],
-    scenario: 'trap full documents',
+    scenario: 'F25',
     scale: 0.1,
-    caughtBy: ['I4', 'failed jobs'],
+    caughtBy: ['I1', 'I4'],
   },
   {
     name: 'watchdog-without-slots',
