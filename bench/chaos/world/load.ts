@@ -29,6 +29,8 @@ export class Load {
   /** The publisher log. */
   readonly posts: PostRecord[] = [];
   readonly #options: LoadOptions;
+  /** Requests that wait for their answer, by their API. */
+  readonly #underWay = new Map<string, number>();
   #accepted = 0;
   #isOver = false;
 
@@ -44,6 +46,11 @@ export class Load {
   /** Whether nothing more is going to be posted. */
   get isOver(): boolean {
     return (this.#isOver || this.#options.plans.isExhausted) && this.#accepted === this.#options.plans.made.length;
+  }
+
+  /** Whether a request to this API waits for its answer right now. */
+  isUnderWay(apiUrl: string): boolean {
+    return (this.#underWay.get(apiUrl) ?? 0) > 0;
   }
 
   /** Begins no further posts. */
@@ -119,6 +126,9 @@ export class Load {
   }
 
   async #send(url: string, body: unknown, headers: Record<string, string>): Promise<Answer> {
+    const { origin } = new URL(url);
+    const count = (change: 1 | -1) => this.#underWay.set(origin, (this.#underWay.get(origin) ?? 0) + change);
+    count(1);
     try {
       const response = await fetch(url, {
         method: 'POST',
@@ -131,6 +141,8 @@ export class Load {
       return { status: response.status, ids: idsOf(JSON.parse(text)) };
     } catch (error) {
       return { status: null, ids: [], detail: error instanceof Error ? error.message : 'no answer' };
+    } finally {
+      count(-1);
     }
   }
 }
