@@ -23,7 +23,8 @@ export async function startEmbeddedMongo(options: {
       const server = await ServerProcess.start({
         name: `embedded-mongo-${port}`,
         command: process.execPath,
-        args: [entry, '--port', String(port), '--data', folder, ...(options.args ?? [])],
+        // Documents and keys live long: with the small nursery of Node they are copied again and again.
+        args: ['--max-semi-space-size=64', entry, '--port', String(port), '--data', folder, ...(options.args ?? [])],
         // A long journal is replayed first.
         readyTimeoutMs: 120_000,
         ready: /\bready\b.*mongodb:\/\//i,

@@ -154,10 +154,10 @@ export class Collection {
    */
   async build(indexes: Index[]): Promise<void> {
     const keys = indexes.map((): string[] => []);
-    const bySuffix = new Map<string, Rec>();
+    const byNumber = new Map<number, Rec>();
     for (const rec of this.records.values()) {
       const document = docOf(rec);
-      bySuffix.set(rec.suffix, rec);
+      byNumber.set(numberOf(rec.suffix), rec);
       indexes.forEach((index, i) => {
         keys[i]?.push(...index.keysOf(document, rec.suffix));
       });
@@ -165,13 +165,21 @@ export class Collection {
     }
     indexes.forEach((index, i) => {
       const sorted = (keys[i] as string[]).sort();
-      const recs = sorted.map(key => bySuffix.get(key.slice(-SUFFIX)) as Rec);
-      const double = sorted.findIndex((key, n) => sorted[n + 1]?.startsWith(key.slice(0, -SUFFIX)));
-      if (index.unique && double >= 0) throw duplicateKey(this, index, docOf(recs[double] as Rec));
+      const recs = sorted.map(key => byNumber.get(numberOf(key)) as Rec);
+      const isDouble = (key: string, n: number) => sorted[n + 1]?.startsWith(key.slice(0, -SUFFIX));
+      const double = index.unique ? sorted.findIndex(isDouble) : -1;
+      if (double >= 0) throw duplicateKey(this, index, docOf(recs[double] as Rec));
       index.keys.load(sorted, recs);
       index.built = true;
     });
   }
+}
+
+/** The record's number, with which a key ends: cheaper to look up than a piece of the string. */
+function numberOf(key: string): number {
+  let number = 0;
+  for (let i = key.length - SUFFIX; i < key.length; i++) number = number * 256 + key.charCodeAt(i);
+  return number;
 }
 
 export function duplicateKey({ ns }: Collection, { name, fields, spec }: Index, document: Doc): CommandError {
