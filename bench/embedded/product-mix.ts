@@ -7,6 +7,7 @@ import { outcomeWrite, runOf, writeOutcomes } from '../../src/pipeline/store/run
 import { openStartGate } from '../../src/pipeline/store/start-gate.ts';
 import { createStoreContext, type StoreContext } from '../../src/pipeline/store/store-context.ts';
 import { connectLedger } from '../../src/platform/mongo.ts';
+import { newJobDocument } from '../../test/helpers/job-document.ts';
 import { inParallel } from '../throughput/in-parallel.ts';
 import type { Figure } from './figure.ts';
 import type { MeasuredServer } from './measured-server.ts';
@@ -70,31 +71,7 @@ function insert(context: StoreContext, jobs: number): Promise<void> {
 }
 
 function newJob(): JobDocument {
-  const now = new Date();
-  return {
-    _id: new mongo.ObjectId(),
-    v: 1,
-    tenant: 'default',
-    type: 'bench:noop',
-    version: 1,
-    queue: 'default',
-    priority: 5,
-    payload: { text: 'x'.repeat(60) },
-    status: 'pending',
-    runAt: now,
-    createdAt: now,
-    maxRetries: 3,
-    retry: { strategy: 'exponential', delayMs: 1_000 },
-    timeoutMs: 10_000,
-    runs: 0,
-    failures: 0,
-    crashes: 0,
-    isolatedRescues: 0,
-    queuedRefreshes: 0,
-    runSeq: 1,
-    history: [{ at: now, from: null, to: 'pending', by: 'bench', via: 'T0' }],
-    historySeq: 1,
-  };
+  return newJobDocument({ type: 'bench:noop', payload: { text: 'x'.repeat(60) } });
 }
 
 async function claim(context: StoreContext, claimed: ClaimedJob[]): Promise<void> {

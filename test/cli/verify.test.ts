@@ -8,9 +8,9 @@ import { RULES } from '../../src/pipeline/verify/rules.ts';
 import { repositoryDir } from '../helpers/build.ts';
 import { testEnv } from '../helpers/config.ts';
 import { useDatabase, useRedis } from '../helpers/fixtures.ts';
+import { newJobDocument } from '../helpers/job-document.ts';
 import type { TestDatabase } from '../helpers/mongo.ts';
 import type { TestRedis } from '../helpers/redis.ts';
-import { newJobDocument } from '../helpers/store.ts';
 
 let database: TestDatabase;
 let redis: TestRedis;

@@ -1,7 +1,7 @@
 import { mongo } from 'mongoose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { JobDocument, JobStatus } from '../../src/pipeline/store/job-document.ts';
-import { newJobDocument } from '../helpers/store.ts';
+import { newJobDocument } from '../helpers/job-document.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { problemSlug } from '../http/http-client.ts';
 import { KEYS, type TestPublisher, usePublisher } from './test-publisher.ts';

@@ -2,7 +2,7 @@ import { mongo } from 'mongoose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { statsSchema } from '../../src/http/stats-route.ts';
 import type { CounterDocument } from '../../src/pipeline/store/outcome-counters.ts';
-import { newJobDocument } from '../helpers/store.ts';
+import { newJobDocument } from '../helpers/job-document.ts';
 import { KEYS, type TestPublisher, usePublisher } from './test-publisher.ts';
 
 let api: TestPublisher;

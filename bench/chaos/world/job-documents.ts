@@ -1,5 +1,6 @@
 import { mongo } from 'mongoose';
 import type { JobDocument } from '../../../src/pipeline/store/job-document.ts';
+import { newJobDocument } from '../../../test/helpers/job-document.ts';
 import { CHAOS_TYPE } from '../job/chaos-registry.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -7,31 +8,14 @@ const DAY_MS = 24 * 3_600_000;
 /** A job as a client library would insert it. */
 export function pendingJob(over: Partial<JobDocument>): JobDocument {
   const createdAt = new Date();
-  return {
-    _id: new mongo.ObjectId(),
-    v: 1,
-    tenant: 'default',
+  return newJobDocument({
     type: CHAOS_TYPE,
-    version: 1,
-    queue: 'default',
-    priority: 5,
-    payload: {},
-    status: 'pending',
     runAt: createdAt,
     createdAt,
-    maxRetries: 3,
-    retry: { strategy: 'exponential', delayMs: 1_000 },
     timeoutMs: 60_000,
-    runs: 0,
-    failures: 0,
-    crashes: 0,
-    isolatedRescues: 0,
-    queuedRefreshes: 0,
-    runSeq: 1,
     history: [{ at: createdAt, from: null, to: 'pending', by: 'client:1:chaos', via: 'T0', runSeq: 1 }],
-    historySeq: 1,
     ...over,
-  };
+  });
 }
 
 /** Due since yesterday, of any priority. */

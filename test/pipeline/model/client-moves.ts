@@ -10,7 +10,7 @@ import {
   redriveJob,
 } from '../../../src/pipeline/store/job-operations.ts';
 import type { StoreContext } from '../../../src/pipeline/store/store-context.ts';
-import { newJobDocument } from '../../helpers/store.ts';
+import { newJobDocument } from '../../helpers/job-document.ts';
 import * as model from './client-operations.ts';
 import type { Fleet, Pace } from './fleet.ts';
 import { type Job, UNTOUCHED } from './job.ts';

@@ -9,7 +9,8 @@ import { OutcomeCounters } from '../../../src/pipeline/store/outcome-counters.ts
 import type { StoreContext } from '../../../src/pipeline/store/store-context.ts';
 import { openRedis } from '../../../src/platform/redis.ts';
 import { atEnd, useRedis } from '../../helpers/fixtures.ts';
-import { newJobDocument, useStore } from '../../helpers/store.ts';
+import { newJobDocument } from '../../helpers/job-document.ts';
+import { useStore } from '../../helpers/store.ts';
 import { waitFor } from '../../helpers/wait-for.ts';
 
 const LARGEST_DOCUMENT = 16 * 2 ** 20;

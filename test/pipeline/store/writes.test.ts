@@ -20,7 +20,8 @@ import { type Outcome, outcomeWrite, type RunEnd, writeOutcomes } from '../../..
 import { newRunKey, openStartGate } from '../../../src/pipeline/store/start-gate.ts';
 import type { StoreContext } from '../../../src/pipeline/store/store-context.ts';
 import { isAllowed } from '../../../src/pipeline/store/transitions.ts';
-import { newJobDocument, useStore } from '../../helpers/store.ts';
+import { newJobDocument } from '../../helpers/job-document.ts';
+import { useStore } from '../../helpers/store.ts';
 
 let context: StoreContext;
 let other: StoreContext;

@@ -2,7 +2,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { JobDocument, JobStatus } from '../../../src/pipeline/store/job-document.ts';
 import { cancelJob, deleteJob, redriveJob } from '../../../src/pipeline/store/job-operations.ts';
 import type { StoreContext } from '../../../src/pipeline/store/store-context.ts';
-import { newJobDocument, useStore } from '../../helpers/store.ts';
+import { newJobDocument } from '../../helpers/job-document.ts';
+import { useStore } from '../../helpers/store.ts';
 import { withRaces } from './with-races.ts';
 
 let context: StoreContext;

@@ -8,8 +8,9 @@ import type { Finding } from '../../../src/pipeline/verify/findings.ts';
 import { type RunOptions, runVerification, type VerifyReport } from '../../../src/pipeline/verify/run-verification.ts';
 import { openRedis } from '../../../src/platform/redis.ts';
 import { atEnd, useRedis } from '../../helpers/fixtures.ts';
+import { newJobDocument } from '../../helpers/job-document.ts';
 import type { TestRedis } from '../../helpers/redis.ts';
-import { newJobDocument, useStore } from '../../helpers/store.ts';
+import { useStore } from '../../helpers/store.ts';
 import { waitFor } from '../../helpers/wait-for.ts';
 
 export const LANES = ['default', 'mail'];
