@@ -43,7 +43,8 @@ const FOLDERS: Readonly<Record<string, { imports: readonly string[]; types?: rea
   worker: { imports: ['platform', 'config', 'jobs', 'http', 'scheduler', ...PIPELINE] },
   cli: { imports: ['platform', 'config', 'jobs', 'pipeline/store', 'pipeline/queue', 'pipeline/verify'] },
   'embedded/servers': { imports: ['platform', 'config'] },
-  'embedded/wire-server': { imports: [] },
+  'embedded/documents': { imports: [] },
+  'embedded/wire-server': { imports: ['embedded/documents'] },
   embedded: { imports: ['platform', 'config', 'jobs', 'embedded/servers', 'run-process.ts'] },
   'run-process.ts': { imports: ['platform', 'config', 'jobs', 'publisher', 'worker'] },
   'main.ts': { imports: ['jobs', 'run-process.ts'] },
@@ -125,6 +126,21 @@ describe('the tree', () => {
   });
 });
 
+describe('the embedded server', () => {
+  const embedded = files.filter(({ path }) => /^src\/embedded\/(documents|wire-server)\//.test(path));
+  const linesOf = ({ text }: FileUnderTest) => text.split('\n').length - 1;
+
+  it('stays a small database', () => {
+    const database = embedded.filter(({ path }) => path.includes('/wire-server/'));
+    expect(database.length).toBeGreaterThan(20);
+    expect(database.reduce((sum, file) => sum + linesOf(file), 0)).toBeLessThanOrEqual(3_500);
+  });
+
+  it('has small files', () => {
+    expect(embedded.filter(file => linesOf(file) > 300).map(({ path }) => path)).toEqual([]);
+  });
+});
+
 describe('imports', () => {
   it('between folders follow the table', () => {
     expect(violations(files, folderViolation)).toEqual([]);
@@ -193,6 +209,7 @@ describe('the rules themselves', () => {
     expect(folderViolation(worker, by('src/publisher/app.ts'))).toMatch(/may not import src\/publisher/);
     expect(folderViolation('src/publisher/app.ts', by(worker, true))).toMatch(/may not import types of/);
     expect(folderViolation('src/embedded/wire-server/journal.ts', by('src/platform/errors.ts'))).not.toBeNull();
+    expect(folderViolation('src/embedded/documents/match.ts', by('src/embedded/wire-server/store.ts'))).not.toBeNull();
     expect(folderViolation('src/pipeline/load/loader.ts', by('src/pipeline/queue/queue-manager.ts'))).not.toBeNull();
     expect(folderViolation('src/pipeline/load/loader.ts', by('src/pipeline/queue/queue-manager.ts', true))).toBeNull();
     expect(folderViolation('src/main.ts', by('src/embedded/servers/redis.ts'))).not.toBeNull();

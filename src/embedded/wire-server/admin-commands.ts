@@ -1,7 +1,7 @@
+import { fail } from '../documents/errors.ts';
+import { type Doc, doc, truthy } from '../documents/value.ts';
 import type { Commands, Context } from './context.ts';
-import { fail } from './errors.ts';
 import { runHello } from './hello.ts';
-import { type Doc, doc, truthy } from './value.ts';
 
 const VERSION = '7.0.0';
 

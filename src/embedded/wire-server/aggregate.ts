@@ -1,12 +1,12 @@
+import { fail } from '../documents/errors.ts';
+import { compileSort, type Sort } from '../documents/index-keys.ts';
+import { and, type Node } from '../documents/match.ts';
+import { chain, countOf, matchOf, nameOf } from '../documents/stages.ts';
+import { asNumber, Doc, type Value } from '../documents/value.ts';
 import { ChangeStream } from './change-stream.ts';
 import { type Context, collectionOf } from './context.ts';
 import { cursorReply, FIRST_BATCH, listSource, sourceOf } from './cursors.ts';
-import { fail } from './errors.ts';
-import { compileSort, type Sort } from './index-keys.ts';
-import { and, type Node } from './match.ts';
 import { Query } from './query.ts';
-import { chain, countOf, matchOf, nameOf } from './stages.ts';
-import { asNumber, Doc, type Value } from './value.ts';
 
 /** The query that does $match, $sort, $skip and $limit from the front of a pipeline, and the stages that are left. */
 export function pipelineQuery(context: Context): { query: Query; rest: Doc[] } {

@@ -1,11 +1,12 @@
+import { fail } from '../documents/errors.ts';
+import { compileFilter } from '../documents/match.ts';
+import { asNumber, Doc, doc } from '../documents/value.ts';
+import { equal } from '../documents/value-order.ts';
+import { words } from '../documents/words.ts';
 import { Collection } from './collection.ts';
-import { type Commands, type Context, collectionOf, words } from './context.ts';
+import { type Commands, type Context, collectionOf } from './context.ts';
 import { cursorReply, FIRST_BATCH, listSource } from './cursors.ts';
-import { fail } from './errors.ts';
-import { compileFilter } from './match.ts';
 import type { Batch } from './store.ts';
-import { asNumber, Doc, doc } from './value.ts';
-import { equal } from './value-order.ts';
 import { targetCollection, writing } from './write-commands.ts';
 
 const OPTIONS = words('validator validationLevel validationAction');

@@ -1,13 +1,14 @@
 import { Timestamp } from 'bson';
-import { Arguments, type Context, words } from './context.ts';
+import { difference } from '../documents/diff.ts';
+import { fail } from '../documents/errors.ts';
+import { chain, nameOf } from '../documents/stages.ts';
+import { asText, Doc, doc, Field, type Value } from '../documents/value.ts';
+import { keyOf } from '../documents/value-order.ts';
+import { words } from '../documents/words.ts';
+import { Arguments, type Context } from './context.ts';
 import type { CursorSource } from './cursors.ts';
-import { difference } from './diff.ts';
-import { fail } from './errors.ts';
 import type { Event, Logged } from './event-log.ts';
 import type { Services } from './server.ts';
-import { chain, nameOf } from './stages.ts';
-import { asText, Doc, doc, Field, type Value } from './value.ts';
-import { keyOf } from './value-order.ts';
 
 /** Stages that may not follow $changeStream. */
 const FORBIDDEN = words('$group $sort $limit $skip $unwind $lookup $facet $count $out $merge $bucket $sample');

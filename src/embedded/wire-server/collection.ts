@@ -1,13 +1,13 @@
 import { type Binary, UUID } from 'bson';
-import { toBytes } from './codec.ts';
-import { CommandError, fail, unsupported } from './errors.ts';
-import { type IndexField, indexFields, keysOf } from './index-keys.ts';
-import { compileSchema, type SchemaTest } from './json-schema.ts';
-import { compileFilter, type Node } from './match.ts';
-import { splitPath } from './paths.ts';
-import { SortedKeys } from './sorted-keys.ts';
-import { Doc, doc, show, truthy, type Value } from './value.ts';
-import { equal } from './value-order.ts';
+import { toBytes } from '../documents/codec.ts';
+import { CommandError, fail, unsupported } from '../documents/errors.ts';
+import { type IndexField, indexFields, keysOf } from '../documents/index-keys.ts';
+import { compileSchema, type SchemaTest } from '../documents/json-schema.ts';
+import { compileFilter, type Node } from '../documents/match.ts';
+import { splitPath } from '../documents/paths.ts';
+import { SortedKeys } from '../documents/sorted-keys.ts';
+import { Doc, doc, show, truthy, type Value } from '../documents/value.ts';
+import { equal } from '../documents/value-order.ts';
 
 /** One stored document. The object stays the same for the document's whole life; `bytes` changes with each update. */
 export interface Rec {

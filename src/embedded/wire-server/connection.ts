@@ -1,8 +1,8 @@
 import { type EventEmitter, once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
+import { CommandError } from '../documents/errors.ts';
 import { dispatch } from './dispatch.ts';
-import { CommandError } from './errors.ts';
 import { isHello, streamHello } from './hello.ts';
 import type { Services } from './server.ts';
 import { allowsExhaust, encodeReply, isSilent, MessageReader, parseMessage, type Request } from './wire.ts';

@@ -1,13 +1,10 @@
+import { fail, unsupported } from '../documents/errors.ts';
+import { asNumber, Doc, show, truthy, typeName, type Value } from '../documents/value.ts';
 import type { Collection } from './collection.ts';
 import type { Connection } from './connection.ts';
-import { fail, unsupported } from './errors.ts';
 import type { Services } from './server.ts';
 import type { Session } from './sessions.ts';
 import type { Transaction } from './transaction.ts';
-import { asNumber, Doc, show, truthy, typeName, type Value } from './value.ts';
-
-/** A list written as one text: fifty names fit into a few lines. */
-export const words = (text: string): string[] => text.split(/\s+/).filter(Boolean);
 
 /** Reads the typed fields of a command; a wrong type is an error (14), as on a real server. */
 export class Arguments {

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { toBytes } from './codec.ts';
+import { toBytes } from '../documents/codec.ts';
+import { fail } from '../documents/errors.ts';
+import type { Projection } from '../documents/project.ts';
+import { Doc, doc } from '../documents/value.ts';
 import type { Context } from './context.ts';
-import { fail } from './errors.ts';
-import type { Projection } from './project.ts';
 import type { Session } from './sessions.ts';
 import type { Transaction } from './transaction.ts';
-import { Doc, doc } from './value.ts';
 
 export interface CursorSource {
   /** The next documents, at most `size` (0 = as many as fit); `waitMs` is for a stream that has none yet. */

@@ -1,16 +1,19 @@
 import { Binary, Timestamp } from 'bson';
+import { checkDeep } from '../documents/codec.ts';
+import { CommandError, codeName, fail } from '../documents/errors.ts';
+import { asNumber, asText, Doc, doc, show, truthy } from '../documents/value.ts';
+import { words } from '../documents/words.ts';
 import { adminCommands } from './admin-commands.ts';
 import { catalogCommands } from './catalog-commands.ts';
-import { checkDeep } from './codec.ts';
 import type { Connection } from './connection.ts';
-import { Arguments, type CommandSpec, type Commands, type Context, words } from './context.ts';
-import { CloseConnection, CommandError, codeName, fail, labelsFor, STATE_CHANGE_CODES } from './errors.ts';
+import { Arguments, type CommandSpec, type Commands, type Context } from './context.ts';
+import { CloseConnection } from './fail-points.ts';
 import { isHello } from './hello.ts';
 import { indexCommands } from './index-commands.ts';
+import { labelsFor, STATE_CHANGE_CODES } from './labels.ts';
 import { readCommands } from './read-commands.ts';
 import type { Services } from './server.ts';
 import { openSession, sessionCommands } from './sessions.ts';
-import { asNumber, asText, Doc, doc, show, truthy } from './value.ts';
 import { writeCommands } from './write-commands.ts';
 
 /** Every command this server knows. What is not here is answered with error 59. */

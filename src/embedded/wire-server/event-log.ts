@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { Timestamp } from 'bson';
-import type { Value } from './value.ts';
+import type { Value } from '../documents/value.ts';
 
 /** What happened to one document or namespace, as the change streams tell it. */
 export interface Event {

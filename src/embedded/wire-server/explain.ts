@@ -1,9 +1,9 @@
+import { fail, unsupported } from '../documents/errors.ts';
+import { asText, type Doc, doc, type Plain } from '../documents/value.ts';
 import { pipelineQuery } from './aggregate.ts';
 import { Arguments, type Context } from './context.ts';
-import { fail, unsupported } from './errors.ts';
 import { isPoint } from './plan.ts';
 import { countQuery, findQuery, type Query } from './query.ts';
-import { asText, type Doc, doc, type Plain } from './value.ts';
 
 type Stage = Record<string, Plain>;
 

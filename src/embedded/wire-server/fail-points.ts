@@ -1,9 +1,12 @@
 import { setTimeout } from 'node:timers/promises';
+import { fail } from '../documents/errors.ts';
+import { asNumber, asText, Doc, truthy, type Value } from '../documents/value.ts';
 import type { Context } from './context.ts';
-import { fail } from './errors.ts';
-import { asNumber, asText, Doc, truthy, type Value } from './value.ts';
 
 export const KNOWN_FAIL_POINTS = ['failCommand', 'onPrimaryTransactionalWrite', 'failGetMoreAfterCursorCheckout'];
+
+/** Thrown where a fail point wants the connection closed in the middle of a command. */
+export class CloseConnection extends Error {}
 
 /** Faults that a client sets with configureFailPoint, as the drivers' tests and ours do. */
 export class FailPoints {

@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events';
+import { fail } from '../documents/errors.ts';
+import { asNumber, asText, Doc, doc, truthy } from '../documents/value.ts';
+import { equal } from '../documents/value-order.ts';
 import type { Connection } from './connection.ts';
 import type { Context } from './context.ts';
-import { fail } from './errors.ts';
 import type { Services } from './server.ts';
-import { asNumber, asText, Doc, doc, truthy } from './value.ts';
-import { equal } from './value-order.ts';
 import { encodeReply, MAX_MESSAGE_BYTES, type Request } from './wire.ts';
 import { newOid } from './writes.ts';
 

@@ -1,9 +1,10 @@
+import { fail } from '../documents/errors.ts';
+import { asNumber, Doc, doc, show, truthy, type Value } from '../documents/value.ts';
+import { equal } from '../documents/value-order.ts';
+import { words } from '../documents/words.ts';
 import { listReply, required } from './catalog-commands.ts';
 import { type Collection, findIndex, Index } from './collection.ts';
-import { type Commands, type Context, collectionOf, words } from './context.ts';
-import { fail } from './errors.ts';
-import { asNumber, Doc, doc, show, truthy, type Value } from './value.ts';
-import { equal } from './value-order.ts';
+import { type Commands, type Context, collectionOf } from './context.ts';
 import { targetCollection, writing } from './write-commands.ts';
 
 /** What makes two indexes different; a name alone does not. */

@@ -2,8 +2,8 @@ import { closeSync, fdatasync, fsyncSync, ftruncateSync, openSync, readSync, ren
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
-import { encode } from './codec.ts';
-import type { Doc } from './value.ts';
+import { encode } from '../documents/codec.ts';
+import type { Doc } from '../documents/value.ts';
 
 const HEADER = 8;
 const PIECE = 8 * 1024 * 1024;

@@ -1,9 +1,9 @@
+import { fail, unsupported } from '../documents/errors.ts';
+import type { IndexField, Sort } from '../documents/index-keys.ts';
+import type { Node } from '../documents/match.ts';
+import { Doc, ORDER, typeOrder, type Value } from '../documents/value.ts';
+import { complement, componentEnd, keyOf } from '../documents/value-order.ts';
 import { type Collection, findIndex, type Index } from './collection.ts';
-import { fail, unsupported } from './errors.ts';
-import type { IndexField, Sort } from './index-keys.ts';
-import type { Node } from './match.ts';
-import { Doc, ORDER, typeOrder, type Value } from './value.ts';
-import { complement, componentEnd, keyOf } from './value-order.ts';
 
 /** Keys of one index field from `from` up to, not including, `to`. */
 export interface Range {

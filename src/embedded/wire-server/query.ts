@@ -1,12 +1,12 @@
+import { CommandError, fail } from '../documents/errors.ts';
+import { compileSort, type Sort } from '../documents/index-keys.ts';
+import { compileFilter, type Node } from '../documents/match.ts';
+import { Doc, type Value } from '../documents/value.ts';
 import type { Collection, Rec } from './collection.ts';
 import { type Arguments, type Context, collectionOf } from './context.ts';
-import { CommandError, fail } from './errors.ts';
-import { compileSort, type Sort } from './index-keys.ts';
-import { compileFilter, type Node } from './match.ts';
 import { choosePlan, type Plan } from './plan.ts';
 import { type Counters, scan } from './scan.ts';
 import type { Transaction } from './transaction.ts';
-import { Doc, type Value } from './value.ts';
 
 /** A document that a query found, in the version its reader sees. `rec` is missing for a transaction's own insert. */
 export interface Match {

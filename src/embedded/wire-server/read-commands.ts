@@ -1,13 +1,13 @@
+import { CommandError, fail } from '../documents/errors.ts';
+import { splitPath, visit } from '../documents/paths.ts';
+import { compileProjection } from '../documents/project.ts';
+import { asNumber, type Doc, doc, type Value } from '../documents/value.ts';
+import { keyOf } from '../documents/value-order.ts';
 import { aggregateCommand } from './aggregate.ts';
 import type { Commands, Context } from './context.ts';
 import { cursorReply, sourceOf } from './cursors.ts';
-import { CommandError, fail } from './errors.ts';
 import { explain } from './explain.ts';
-import { splitPath, visit } from './paths.ts';
-import { compileProjection } from './project.ts';
 import { countQuery, findQuery, queryOf } from './query.ts';
-import { asNumber, type Doc, doc, type Value } from './value.ts';
-import { keyOf } from './value-order.ts';
 
 async function find(context: Context): Promise<Doc> {
   const { args, db } = context;

@@ -1,7 +1,7 @@
+import { firstFrom } from '../documents/sorted-keys.ts';
+import { componentEnd } from '../documents/value-order.ts';
 import type { Collection, Rec } from './collection.ts';
 import { AFTER, type Plan, type Range } from './plan.ts';
-import { firstFrom } from './sorted-keys.ts';
-import { componentEnd } from './value-order.ts';
 
 /** What explain reports; counted where it happens. */
 export interface Counters {

@@ -1,8 +1,8 @@
 import { Binary } from 'bson';
+import { fail } from '../documents/errors.ts';
+import { Doc, doc, type Value } from '../documents/value.ts';
 import type { CommandSpec, Commands, Context } from './context.ts';
-import { fail } from './errors.ts';
 import { Transaction } from './transaction.ts';
-import { Doc, doc, type Value } from './value.ts';
 
 export interface Session {
   readonly lsid: Value;

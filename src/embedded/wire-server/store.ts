@@ -1,15 +1,15 @@
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { type Binary, Timestamp } from 'bson';
-import { docAt, flat } from './codec.ts';
+import { docAt, flat } from '../documents/codec.ts';
+import { fail } from '../documents/errors.ts';
+import { Doc, doc, type Field, type Value } from '../documents/value.ts';
+import { keyOf } from '../documents/value-order.ts';
 import { Collection, docOf, Index, newRecord, type Rec } from './collection.ts';
-import { fail } from './errors.ts';
 import { type Event, EventLog, type Moment } from './event-log.ts';
 import { Journal } from './journal.ts';
 import { Sessions } from './sessions.ts';
 import type { Transaction } from './transaction.ts';
-import { Doc, doc, type Field, type Value } from './value.ts';
-import { keyOf } from './value-order.ts';
 
 /**
  * What a command has changed in memory, to be journaled in one frame. Nothing may be awaited between the two, or a later

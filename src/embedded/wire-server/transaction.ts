@@ -1,5 +1,5 @@
+import { CommandError } from '../documents/errors.ts';
 import type { Collection, Index, Rec } from './collection.ts';
-import { CommandError } from './errors.ts';
 
 /** One document a transaction has written: its bytes (null = deleted), and the record it replaces. */
 export interface OwnWrite {

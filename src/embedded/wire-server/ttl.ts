@@ -1,8 +1,8 @@
+import { asNumber, ORDER } from '../documents/value.ts';
+import { keyOf } from '../documents/value-order.ts';
 import { type Collection, docOf, type Index, type Rec } from './collection.ts';
 import type { Services } from './server.ts';
 import type { Batch, Store } from './store.ts';
-import { asNumber, ORDER } from './value.ts';
-import { keyOf } from './value-order.ts';
 
 /** A real server looks once a minute; a demo should not have to wait that long. */
 const INTERVAL_MS = 1000;

@@ -1,6 +1,6 @@
-import { docAt, encode, int32 } from './codec.ts';
-import { fail } from './errors.ts';
-import type { Doc, Value } from './value.ts';
+import { docAt, encode, int32 } from '../documents/codec.ts';
+import { fail } from '../documents/errors.ts';
+import type { Doc, Value } from '../documents/value.ts';
 
 export const MAX_MESSAGE_BYTES = 48_000_000;
 const HEADER = 16;

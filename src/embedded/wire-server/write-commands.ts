@@ -1,13 +1,15 @@
+import { CommandError, codeName, fail } from '../documents/errors.ts';
+import { compileProjection } from '../documents/project.ts';
+import { compileUpdate, type Update } from '../documents/update.ts';
+import { asNumber, Doc, doc, type Plain, truthy } from '../documents/value.ts';
+import { words } from '../documents/words.ts';
 import { breathe, Collection } from './collection.ts';
-import { Arguments, type Commands, type Context, collectionOf, words } from './context.ts';
-import { CloseConnection, CommandError, codeName, fail } from './errors.ts';
-import { compileProjection } from './project.ts';
+import { Arguments, type Commands, type Context, collectionOf } from './context.ts';
+import { CloseConnection } from './fail-points.ts';
 import { type Query, queryOf } from './query.ts';
 import { earlierReply } from './sessions.ts';
 import type { Batch } from './store.ts';
 import type { Transaction } from './transaction.ts';
-import { compileUpdate, type Update } from './update.ts';
-import { asNumber, Doc, doc, type Plain, truthy } from './value.ts';
 import { insertOne, removeOne, updateOne, upsertOne } from './writes.ts';
 
 /**

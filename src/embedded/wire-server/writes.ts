@@ -1,15 +1,15 @@
 import { ObjectId } from 'bson';
-import { toBytes } from './codec.ts';
+import { toBytes } from '../documents/codec.ts';
+import { fail } from '../documents/errors.ts';
+import type { Node } from '../documents/match.ts';
+import { type Update, upsertBase } from '../documents/update.ts';
+import { Doc, Field, Oid, type Value } from '../documents/value.ts';
+import { keyOf } from '../documents/value-order.ts';
 import { type Collection, duplicateKey, type Rec } from './collection.ts';
 import type { Context } from './context.ts';
-import { fail } from './errors.ts';
-import type { Node } from './match.ts';
 import type { Match } from './query.ts';
 import type { Batch } from './store.ts';
 import { reservation, type Transaction, writeConflict } from './transaction.ts';
-import { type Update, upsertBase } from './update.ts';
-import { Doc, Field, Oid, type Value } from './value.ts';
-import { keyOf } from './value-order.ts';
 
 const MAX_DOCUMENT = 16 * 1024 * 1024;
 

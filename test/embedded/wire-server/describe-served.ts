@@ -1,11 +1,11 @@
-import { words } from '../../../src/embedded/wire-server/context.ts';
+import { KEYWORDS } from '../../../src/embedded/documents/json-schema.ts';
+import { OPERATORS } from '../../../src/embedded/documents/match.ts';
+import { STAGES } from '../../../src/embedded/documents/stages.ts';
+import { operators } from '../../../src/embedded/documents/update-operators.ts';
+import { words } from '../../../src/embedded/documents/words.ts';
 import { commands, GENERIC } from '../../../src/embedded/wire-server/dispatch.ts';
 import { KNOWN_FAIL_POINTS } from '../../../src/embedded/wire-server/fail-points.ts';
 import { INDEX_OPTIONS } from '../../../src/embedded/wire-server/index-commands.ts';
-import { KEYWORDS } from '../../../src/embedded/wire-server/json-schema.ts';
-import { OPERATORS } from '../../../src/embedded/wire-server/match.ts';
-import { STAGES } from '../../../src/embedded/wire-server/stages.ts';
-import { operators } from '../../../src/embedded/wire-server/update-operators.ts';
 import { DELETE_FIELDS, UPDATE_FIELDS } from '../../../src/embedded/wire-server/write-commands.ts';
 
 /** What the embedded ledger server serves, from its own tables: what docs/embedded.md holds between its two marks. */

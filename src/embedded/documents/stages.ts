@@ -1,10 +1,10 @@
 import { Double } from 'bson';
-import { words } from './context.ts';
 import { fail, unsupported } from './errors.ts';
 import { compileFilter } from './match.ts';
 import { compileProjection, compileRead } from './project.ts';
 import { asNumber, Doc, doc, show, type Value } from './value.ts';
 import { keyOf } from './value-order.ts';
+import { words } from './words.ts';
 
 /** Takes documents one by one, so that a whole collection can go through in slices; `end` hands over what was gathered. */
 export interface Sink {

@@ -1,9 +1,9 @@
 import { BSONRegExp } from 'bson';
-import { words } from './context.ts';
 import { fail, unsupported } from './errors.ts';
 import { splitPath, visit } from './paths.ts';
 import { asNumber, Doc, ORDER, show, truthy, typeOf, typeOrder, typesByAlias, type Value } from './value.ts';
 import { compare, equal, keyOf } from './value-order.ts';
+import { words } from './words.ts';
 
 /** A compiled predicate. The planner reads its shape, `test` decides. */
 export interface Node {

@@ -1,8 +1,8 @@
 import { Double, Timestamp } from 'bson';
-import { words } from './context.ts';
 import { fail, unsupported } from './errors.ts';
 import { asNumber, Doc, show, typeName, type Value } from './value.ts';
 import { compare } from './value-order.ts';
+import { words } from './words.ts';
 
 /** What an update is applied in. */
 export interface Situation {
