@@ -12,10 +12,11 @@ import { operations } from './operations.ts';
 import { REDIS_SCENARIOS } from './redis.ts';
 import { RESTART_SCENARIOS } from './restarts.ts';
 import type { Scenario } from './scenario.ts';
+import { shortForms } from './short-forms.ts';
 import { soaking } from './soak.ts';
 import { STOPPING_SCENARIOS } from './stopping.ts';
 import { STOP_SCENARIOS } from './stops.ts';
-import { shortStorm, storm } from './storm.ts';
+import { storm } from './storm.ts';
 
 /** Every scenario, in the order of its row; storms come first, the traps of mutants last. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -43,8 +44,8 @@ function numberOf({ row }: Scenario): number {
   return Number(/^F(\d+)$/.exec(row)?.[1] ?? 0);
 }
 
-/** Their short forms, for the test suite. */
-export const SHORT_SCENARIOS: readonly Scenario[] = [shortStorm];
+/** Short forms of some, for the test suite. */
+export const SHORT_SCENARIOS: readonly Scenario[] = shortForms(SCENARIOS);
 
 /** Scenarios of a name or of a row. */
 export function scenariosCalled(name: string, among: readonly Scenario[]): Scenario[] {

@@ -56,7 +56,8 @@ export function loadRound(round: LoadRound): Scenario {
 }
 
 async function playRound(options: LoadRound, stage: Stage): Promise<Played> {
-  const world = await World.start(stage.world, options);
+  const { profile = options.profile } = stage;
+  const world = await World.start(stage.world, { ...options, ...(profile && { profile }) });
   try {
     const servers = await world.servers.describe();
     const round = new Round(options, stage, world);

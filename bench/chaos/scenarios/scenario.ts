@@ -1,4 +1,5 @@
 import type { Evidence } from '../oracle/evidence.ts';
+import type { Profile } from '../world/profiles.ts';
 import type { WorldOptions } from '../world/world.ts';
 
 /** Trouble of one kind, and what must hold in it. Several may make up one row of the published table. */
@@ -23,6 +24,8 @@ export interface Stage {
   /** Jobs instead of what the scale says; null leaves it to the scale. */
   readonly jobs: number | null;
   readonly seed: number;
+  /** Instead of the scenario's own. */
+  readonly profile?: Profile;
   readonly world: WorldOptions;
   readonly say: (line: string) => void;
   /** Ends the round early: nothing is left behind, nothing is judged. */
