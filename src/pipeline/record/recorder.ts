@@ -1,5 +1,6 @@
 import { messageOf } from '../../platform/errors.ts';
 import { GroupCommit } from '../../platform/group-commit.ts';
+import { untilWritten } from '../../platform/until-written.ts';
 import type { JobError } from '../store/job-document.ts';
 import type { OutcomeCounters } from '../store/outcome-counters.ts';
 import {
@@ -16,8 +17,6 @@ import type { StoreContext } from '../store/store-context.ts';
 import type { JobEvents } from './job-events.ts';
 
 const GROUP_LIMIT = 200;
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 1_000;
 
 type Run = RunEnd['run'];
 
@@ -65,26 +64,16 @@ export class Recorder {
   async #writeGroup(ends: readonly RunEnd[], urgent: boolean): Promise<Recorded[]> {
     const settled = new Map<RunEnd, Recorded>();
     let open = ends.map(end => ({ original: end, current: end }));
-    let pauseMs = FIRST_PAUSE_MS;
+    const fault = (error: unknown) => this.#events.emit('fault', { component: 'recorder', error });
     while (open.length > 0) {
-      try {
-        const again: typeof open = [];
-        const results = await this.#writeOnce(
-          open.map(entry => entry.current),
-          urgent,
-        );
-        for (const [index, entry] of open.entries()) {
-          const result = results[index]!;
-          if (result.status === 'again')
-            again.push({ ...entry, current: { ...entry.current, outcome: result.outcome } });
-          else settled.set(entry.original, result);
-        }
-        open = again;
-        pauseMs = FIRST_PAUSE_MS;
-      } catch (error) {
-        this.#events.emit('fault', { component: 'recorder', error });
-        await new Promise(resolve => setTimeout(resolve, pauseMs));
-        pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+      const group = open;
+      const current = group.map(entry => entry.current);
+      const results = await untilWritten(() => this.#writeOnce(current, urgent), fault);
+      open = [];
+      for (const [index, entry] of group.entries()) {
+        const result = results[index]!;
+        if (result.status === 'again') open.push({ ...entry, current: { ...entry.current, outcome: result.outcome } });
+        else settled.set(entry.original, result);
       }
     }
     return ends.map(end => settled.get(end)!);

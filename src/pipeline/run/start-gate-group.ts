@@ -1,12 +1,11 @@
 import { GroupCommit } from '../../platform/group-commit.ts';
+import { untilWritten } from '../../platform/until-written.ts';
 import type { JobEvents } from '../record/job-events.ts';
 import type { JobDocument } from '../store/job-document.ts';
 import { newRunKey, openStartGate, type Ticket } from '../store/start-gate.ts';
 import type { StoreContext } from '../store/store-context.ts';
 
 const GROUP_LIMIT = 200;
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 1_000;
 
 /**
  * Collects the tickets of a process's slots into group writes of the start gate. After a lost reply the same write goes out
@@ -20,19 +19,15 @@ export class StartGateGroup {
       maxGroup: GROUP_LIMIT,
       write: async tickets => {
         const runKey = newRunKey();
-        let isSecondLook = false;
-        for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-          try {
-            const askedAt = performance.now();
-            const passed = await openStartGate(context, tickets, runKey);
-            // A process that was stopped meanwhile may hold an answer from before its leases ran out: it asks once more.
-            if (isSecondLook || performance.now() - askedAt < context.lease.leaseMs) return passed;
-            isSecondLook = true;
-          } catch (error) {
-            events.emit('fault', { component: 'start-gate', error });
-            await new Promise(resolve => setTimeout(resolve, pauseMs));
-          }
-        }
+        const ask = async () => {
+          const askedAt = performance.now();
+          const passed = await openStartGate(context, tickets, runKey);
+          return { passed, tookMs: performance.now() - askedAt };
+        };
+        const fault = (error: unknown) => events.emit('fault', { component: 'start-gate', error });
+        const { passed, tookMs } = await untilWritten(ask, fault);
+        // A process that was stopped meanwhile may hold an answer from before its leases ran out: it asks once more.
+        return tookMs < context.lease.leaseMs ? passed : (await untilWritten(ask, fault)).passed;
       },
     });
   }
