@@ -1,7 +1,7 @@
 import { mongo } from 'mongoose';
 import { JOB_INDEXES } from '../../src/pipeline/store/migrate.ts';
+import { percentile } from '../statistics.ts';
 import { inParallel } from '../throughput/in-parallel.ts';
-import { percentile } from '../throughput/statistics.ts';
 import type { Figure } from './figure.ts';
 import type { MeasuredServer } from './measured-server.ts';
 

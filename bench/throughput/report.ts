@@ -1,6 +1,6 @@
+import { median, percentile } from '../statistics.ts';
 import type { Throughput } from './contender.ts';
 import type { Results } from './run-rounds.ts';
-import { median, percentile } from './statistics.ts';
 
 /** One line of the table: medians of both and, where it means something, LedgerMQ ÷ BullMQ. */
 export interface Figure {

@@ -1,3 +1,4 @@
+import { percentile } from '../../statistics.ts';
 import { type Casebook, type Evidence, openCasebook, outcomeOf } from './evidence.ts';
 import { recoveries } from './recoveries.ts';
 import { duplicates, extraRuns, extraRunsBound } from './runs.ts';
@@ -85,7 +86,6 @@ function lateResults(casebook: Casebook): { refused: number; accepted: number } 
 
 /** Percentiles of durations, rounded. */
 function spreadOf(values: readonly number[]): Spread {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (share: number) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
-  return { count: sorted.length, p50: at(0.5), p99: at(0.99), max: at(1) };
+  const at = (percent: number) => (values.length === 0 ? 0 : Math.round(percentile(values, percent)));
+  return { count: values.length, p50: at(50), p99: at(99), max: at(100) };
 }

@@ -1,3 +1,5 @@
+import { median } from '../../statistics.ts';
+
 /** What a process held at a moment. */
 export interface VitalSign {
   process: string;
@@ -49,8 +51,4 @@ function slope(points: readonly (readonly [number, number])[]): number {
   const [meanX, meanY] = [mean(0), mean(1)];
   const across = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
   return across / points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }

@@ -1,4 +1,5 @@
 import { withDatabase } from '../../../test/helpers/mongo.ts';
+import { median } from '../../statistics.ts';
 import { monotonicMs } from '../monotonic.ts';
 import { type Claiming, claimBacklog } from '../world/claiming.ts';
 import { RoundServers } from '../world/servers.ts';
@@ -62,9 +63,4 @@ export function claimMeasures(alone: readonly Claiming[], together: readonly Cla
     exactly('won twice', sum(all, 'wonTwice'), 0),
     exactly('lost', sum(all, 'lost'), 0),
   ];
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }

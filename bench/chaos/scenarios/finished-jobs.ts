@@ -1,3 +1,4 @@
+import { percentile } from '../../statistics.ts';
 import { FinishedLedger } from '../world/finished-ledger.ts';
 import { atMost, told } from './measures.ts';
 import { type Played, type Scenario, type Stage, scaled } from './scenario.ts';
@@ -39,7 +40,7 @@ async function play({ scale, say, signal }: Stage): Promise<Played> {
       took.few.push(await few.claim(BATCH));
       took.many.push(await many.claim(BATCH));
     }
-    const [fewP99, manyP99] = [percentile(took.few, 0.99), percentile(took.many, 0.99)];
+    const [fewP99, manyP99] = [percentile(took.few, 99), percentile(took.many, 99)];
     return {
       servers: many.describe(),
       durationMs: Math.round(performance.now() - startedAt),
@@ -47,10 +48,7 @@ async function play({ scale, say, signal }: Stage): Promise<Played> {
       evidence: null,
       measures: [
         told('finished jobs', `${finished} against ${FEW}`),
-        told(
-          'claim p50',
-          `${percentile(took.many, 0.5).toFixed(1)} against ${percentile(took.few, 0.5).toFixed(1)} ms`,
-        ),
+        told('claim p50', `${percentile(took.many, 50).toFixed(1)} against ${percentile(took.few, 50).toFixed(1)} ms`),
         told('claim p99', `${manyP99.toFixed(1)} against ${fewP99.toFixed(1)} ms`),
         atMost('claim p99 / p99 at 10 k', manyP99 / fewP99, MOST_RATIO),
       ],
@@ -58,9 +56,4 @@ async function play({ scale, say, signal }: Stage): Promise<Played> {
   } finally {
     await Promise.all([few.stop(), many.stop()]);
   }
-}
-
-function percentile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
