@@ -11,9 +11,11 @@ import { endLeftovers } from '../world/leftovers.ts';
 import { Load } from '../world/load.ts';
 import { Pacer, SteadyPace } from '../world/pacer.ts';
 import { readRuns } from '../world/read-runs.ts';
+import { findDrift } from '../world/self-check.ts';
 import { supervise } from '../world/supervise.ts';
 import { watchVitals } from '../world/watch-vitals.ts';
 import { World, type WorldDemands } from '../world/world.ts';
+import { nothingIn } from './measures.ts';
 import { type Measure, type Played, type Scenario, type Stage, scaled } from './scenario.ts';
 
 /** A scenario in which faults meet a load. */
@@ -64,10 +66,11 @@ async function playRound(options: LoadRound, stage: Stage): Promise<Played> {
     const played = await round.play();
     await world.fleet.stop();
     const leftBehind = await endLeftovers(stage.world.runDir);
+    const drift = await findDrift(world.servers);
     const evidence = { ...(await round.evidence()), leftBehind };
     const casebook = openCasebook(evidence);
     const measures = options.measures?.({ casebook, figures: figuresOf(evidence), scale: stage.scale }) ?? [];
-    return { ...played, servers, evidence, measures };
+    return { ...played, servers, evidence, measures: [...measures, nothingIn('drift that verify finds', drift)] };
   } finally {
     await world.stop();
   }

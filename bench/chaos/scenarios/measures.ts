@@ -12,6 +12,11 @@ export function exactly(name: string, found: number, wanted: number): Measure {
   return { name, value: withUnit(found, ''), target: `${wanted}`, met: found === wanted };
 }
 
+/** Must be empty; else it says what there is. */
+export function nothingIn(name: string, found: readonly string[]): Measure {
+  return { name, value: found.length === 0 ? '0' : found.join('; '), target: '0', met: found.length === 0 };
+}
+
 /** A figure that nothing is asked of. */
 export function told(name: string, found: number | string, unit = ''): Measure {
   return { name, value: typeof found === 'string' ? found : withUnit(found, unit), target: '', met: true };

@@ -28,6 +28,8 @@ export function soak(options: { forMs: number; stopMs: number }): Fault {
         while (monotonicMs() < end && !signal.aborted) {
           if (bag.length === 0) bag = [...each, ...moreOf];
           const [fault] = bag.splice(random.int(0, bag.length - 1), 1);
+          // A start without its servers is an error: what replaces the last victim is up before the next fault.
+          await world.fleet.up(signal);
           await fault!({ ...scene, scale: 1 }, signal);
           await pause(random.int(CALM_MS.least, CALM_MS.most), signal);
         }
