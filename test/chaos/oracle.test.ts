@@ -290,6 +290,20 @@ describe('I6: extra runs are few, and each has its reason', () => {
     expect(cutOff('worker1', false)).toEqual(['I6']);
   });
 
+  it('takes an outage for the reason of a run whose outcome was on its way when it began', () => {
+    const cutAfterTheEnd = (ms: number) =>
+      judged(draft => {
+        const lost = draft.runs.find(({ runKey }) => runKey === 'c1')!;
+        lost.end = { outcome: 'ok', at: 1_200 };
+        const outage = { kind: 'outage', of: 'mongo', how: 'cut off', worker: 'worker1', outlastsLease: true } as const;
+        draft.faults = draft.faults.filter(fault => fault.kind !== 'kill');
+        draft.faults.push({ ...outage, at: 1_200 + ms, until: 4_400 });
+        draft.processes = draft.processes.filter(({ name }) => name !== 'worker1');
+      }).broken;
+    expect(cutAfterTheEnd(50)).toEqual([]);
+    expect(cutAfterTheEnd(1_500)).toEqual(['I6']);
+  });
+
   it('takes no kill before the run for its reason', () => {
     const { broken } = judged(draft => {
       draft.faults = draft.faults.map(fault => (fault.kind === 'kill' ? { ...fault, at: -100 } : fault));

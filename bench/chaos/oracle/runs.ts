@@ -111,6 +111,8 @@ function emptyGates(casebook: Casebook): Violation[] {
 
 /** A run that begins so soon after a stop may have passed its gate before it. */
 const AFTER_STOP_MS = 1_000;
+/** What a run came to is on its way to MongoDB for so long at most, when nothing stands in its way. */
+const ON_ITS_WAY_MS = 1_000;
 
 function isExplained(casebook: Evidence, run: Span): boolean {
   if (killOf(casebook, run) !== undefined) return true;
@@ -118,7 +120,7 @@ function isExplained(casebook: Evidence, run: Span): boolean {
     if (fault.kind === 'stop') return fault.worker === run.worker && fault.until + AFTER_STOP_MS >= run.startedAt;
     if (fault.kind !== 'outage' || !fault.outlastsLease) return false;
     if (fault.worker !== undefined && fault.worker !== run.worker) return false;
-    return fault.until + AFTER_STOP_MS >= run.startedAt && fault.at <= endOfRun(casebook, run);
+    return fault.until + AFTER_STOP_MS >= run.startedAt && fault.at <= endOfRun(casebook, run) + ON_ITS_WAY_MS;
   });
 }
 
