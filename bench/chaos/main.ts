@@ -8,7 +8,7 @@ import { MUTANTS, type Mutant } from './mutants/mutants.ts';
 import { type ChaosOptions, parseOptions, USAGE } from './options.ts';
 import { playRound, type RoundOptions } from './play-round.ts';
 import { describeHunt, describeMutants } from './report/describe-mutants.ts';
-import { publish, publishMutants } from './report/publish.ts';
+import { publish, publishMutants, readPublished } from './report/publish.ts';
 import { hasPassed, MutantRecords, Records, recordOf } from './report/records.ts';
 import { failuresOf, type RoundReport } from './report/round-report.ts';
 import { chaosEntry, repositoryDir } from './repository.ts';
@@ -53,10 +53,14 @@ async function main(options: ChaosOptions): Promise<number> {
 
 /** Every scenario in turn; what each came to is on record before the next one begins. */
 async function playAll(scenarios: readonly Scenario[], options: ChaosOptions): Promise<RoundReport[]> {
-  const records = options.short ? null : new Records(parentDir, options.scale ?? 1);
+  const scale = options.scale ?? 1;
+  const records = options.short ? null : new Records(parentDir, scale);
+  // What was published need not be on record here: another machine may have run it.
+  const published = options.resume ? readPublished(repositoryDir).filter(record => record.scale === scale) : [];
   const reports: RoundReport[] = [];
   for (const scenario of scenarios) {
-    const known = options.resume ? records?.read(scenario.name) : null;
+    const known =
+      (options.resume && records?.read(scenario.name)) || published.find(record => record.scenario === scenario.name);
     if (known && hasPassed(known)) {
       say(`${scenario.name}: passed on ${known.date.slice(0, 10)}, not run again`);
       continue;
@@ -64,7 +68,7 @@ async function playAll(scenarios: readonly Scenario[], options: ChaosOptions): P
     const skipped = (await scenario.missing?.()) ?? null;
     const rounds = skipped === null ? await playRounds(scenario, options) : [];
     if (skipped !== null) say(`${scenario.name}: SKIPPED, ${skipped}`);
-    records?.write(recordOf(scenario, { scale: options.scale ?? 1, skipped, rounds }));
+    records?.write(recordOf(scenario, { scale, skipped, rounds }));
     reports.push(...rounds);
   }
   const file = join(parentDir, `report-${new Date().toISOString().replaceAll(/[:.]/g, '-')}.json`);

@@ -35,7 +35,7 @@ export const USAGE = `npm run chaos -- [options]
   --mutants        every mutant in turn: passes when all were caught
   --list           names the scenarios
   --list-mutants   names the mutants
-  --resume         leaves out what has passed at this scale before, or was caught
+  --resume         leaves out what has passed at this scale before (here or as published), or was caught
   --publish        puts what is on record at this scale, or of mutants, into docs/faults.md
   --keep           keeps the evidence of rounds that passed, too
 Exit code: 0 all rules kept, 1 a rule was broken or a target missed, 2 the harness could not run.`;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { describeRows } from '../../bench/chaos/report/describe-rows.ts';
-import { readPublished, withTable } from '../../bench/chaos/report/publish.ts';
+import { readPublished, saysAsMuch, withTable } from '../../bench/chaos/report/publish.ts';
 import { recordOf } from '../../bench/chaos/report/records.ts';
 import { reportRound } from '../../bench/chaos/report/round-report.ts';
 import { atLeast, atMost, exactly, told } from '../../bench/chaos/scenarios/measures.ts';
@@ -36,6 +36,20 @@ it('the page of faults shows what was published', () => {
 
 it('a page without a place for the table is refused', () => {
   expect(() => withTable('# Faults', [])).toThrow('faults:begin');
+});
+
+it('what says less does not replace what says more', () => {
+  const ran = (scale: number, passed = true) =>
+    recordOf({ ...scenario, play: never }, { scale, skipped: null, rounds: [{ ...report([]), passed }] });
+  const skipped = recordOf({ ...scenario, play: never }, { scale: 1, skipped: 'needs mongod', rounds: [] });
+  expect(saysAsMuch(ran(0.1), undefined)).toBe(true);
+  expect(saysAsMuch(ran(0.1), skipped)).toBe(true);
+  expect(saysAsMuch(ran(1), ran(0.1))).toBe(true);
+  expect(saysAsMuch(ran(1), ran(1))).toBe(true);
+  expect(saysAsMuch(ran(0.1), ran(1))).toBe(false);
+  expect(saysAsMuch(ran(0.1, false), ran(1))).toBe(true);
+  expect(saysAsMuch(skipped, ran(0.1))).toBe(false);
+  expect(saysAsMuch(skipped, skipped)).toBe(true);
 });
 
 describe('measures', () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { MutantRecord } from '../mutants/hunt.ts';
 import { describeMutants } from './describe-mutants.ts';
 import { describeRows } from './describe-rows.ts';
-import type { ScenarioRecord } from './records.ts';
+import { hasPassed, type ScenarioRecord } from './records.ts';
 
 /** The page, and what its tables are made of. */
 const PAGE = 'docs/faults.md';
@@ -18,14 +18,25 @@ export function readPublishedMutants(repositoryDir: string): MutantRecord[] {
   return readJson(join(repositoryDir, MUTANTS));
 }
 
-/** Puts records into `docs/faults.json`, each in the place of an earlier one of its scenario, and the table into the page. */
+/**
+ * Puts records into `docs/faults.json`, each in the place of an earlier one of its scenario, and the table into the page.
+ * What says less does not replace what says more: a row that was skipped one that ran, a smaller round a larger one. What broke is always told.
+ */
 export function publish(repositoryDir: string, records: readonly ScenarioRecord[], order: readonly string[]): void {
   const merged = new Map(readPublished(repositoryDir).map(record => [record.scenario, record]));
-  for (const record of records) merged.set(record.scenario, withoutExamples(record));
+  for (const record of records) {
+    if (saysAsMuch(record, merged.get(record.scenario))) merged.set(record.scenario, withoutExamples(record));
+  }
   const known = [...merged.values()].filter(({ scenario }) => order.includes(scenario));
   known.sort((a, b) => order.indexOf(a.scenario) - order.indexOf(b.scenario));
   writeJson(join(repositoryDir, ROWS), known);
   changePage(repositoryDir, page => withTable(page, known));
+}
+
+export function saysAsMuch(record: ScenarioRecord, earlier: ScenarioRecord | undefined): boolean {
+  if (earlier === undefined || earlier.skipped !== null) return true;
+  if (record.skipped !== null) return false;
+  return record.scale >= earlier.scale || !hasPassed(record);
 }
 
 /** Puts the records of all mutants into `docs/faults-mutants.json`, and their table into the page. */
