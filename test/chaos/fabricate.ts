@@ -8,6 +8,7 @@ import type {
   ProcessRecord,
   RunRecord,
 } from '../../bench/chaos/oracle/evidence.ts';
+import { brokenBy, judge } from '../../bench/chaos/oracle/judge.ts';
 import { Random } from '../../bench/chaos/random.ts';
 
 /** Evidence that can be changed, for tests that break one thing in a round that was well. */
@@ -152,3 +153,23 @@ export function run(
   const end = endedAt === null ? null : { outcome, at: endedAt };
   return { jobId: `job-${key}`, runKey, key, attempt: 1, worker, startedAt, end };
 }
+
+/** The rules that a round breaks after one thing in it was changed, and what they say. */
+export function judged(spoil: (draft: Draft) => void): { broken: string[]; texts: string[] } {
+  const draft = soundEvidence();
+  spoil(draft);
+  const verdicts = judge(draft);
+  return {
+    broken: brokenBy(verdicts),
+    texts: verdicts.flatMap(verdict => verdict.violations.map(({ text }) => `${verdict.id} ${text}`)),
+  };
+}
+
+export const job = (draft: Draft, key: string) => draft.jobs.find(candidate => candidate.key === key)!;
+export const runOf = (draft: Draft, runKey: string) => draft.runs.find(candidate => candidate.runKey === runKey)!;
+export const appendHistory = (draft: Draft, key: string, ...entries: ReturnType<typeof change>[]) => {
+  const found = job(draft, key);
+  found.history.push(...entries);
+  found.historySeq = found.history.length;
+  found.status = found.history.at(-1)!.to;
+};
