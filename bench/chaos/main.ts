@@ -59,6 +59,7 @@ async function playAll(scenarios: readonly Scenario[], options: ChaosOptions): P
   const published = options.resume ? readPublished(repositoryDir).filter(record => record.scale === scale) : [];
   const reports: RoundReport[] = [];
   for (const scenario of scenarios) {
+    interrupted.signal.throwIfAborted();
     const known =
       (options.resume && records?.read(scenario.name)) || published.find(record => record.scenario === scenario.name);
     if (known && hasPassed(known)) {

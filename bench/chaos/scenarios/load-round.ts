@@ -117,6 +117,8 @@ class Round {
     const { fleet } = this.#world;
     for (let started = 0; started < apis; started += 1) await fleet.startApi();
     for (let started = 0; started < workers; started += 1) fleet.startWorker();
+    // A signal that came while they started has told nobody.
+    signal.throwIfAborted();
     const startedAt = monotonicMs();
     const ending = new AbortController();
     const faulting = new AbortController();
