@@ -50,8 +50,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'src/pipeline/recover/sweeper.ts',
-        find: 'const expired = await findExpiredLeases(this.#options.context);',
-        replace: 'const expired: ExpiredLease[] = [];',
+        find: 'const { expired, nextEndMs } = await lookAtLeases(context, lease.sweepMs);',
+        replace: 'const [expired, nextEndMs]: [ExpiredLease[], number] = [[], Number.POSITIVE_INFINITY];',
       },
     ],
     scenario: 'F1 test profile',

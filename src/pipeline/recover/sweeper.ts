@@ -9,7 +9,7 @@ import type { OutcomeCounters } from '../store/outcome-counters.ts';
 import {
   type ExpiredLease,
   expireUnstarted,
-  findExpiredLeases,
+  lookAtLeases,
   markSuspect,
   type QueuedUpdate,
   refreshQueued,
@@ -84,14 +84,16 @@ export class Sweeper implements Service {
   }
 
   async #tick(): Promise<number> {
-    const expired = await findExpiredLeases(this.#options.context);
+    const { context, lease } = this.#options;
+    const { expired, nextEndMs } = await lookAtLeases(context, lease.sweepMs);
     await this.#sweepQueued(expired.filter(job => job.status === 'queued' && job.token));
     const lookAgainMs = await this.#sweepRunning(expired.filter(job => job.status === 'processing' && job.runKey));
     if (performance.now() - this.#lastExpiry >= EXPIRY_EVERY_MS) {
       this.#lastExpiry = performance.now();
       await this.#expire();
     }
-    return Math.min(this.#options.lease.sweepMs, lookAgainMs);
+    // A lease that ends before the next sweep is looked at when it ends.
+    return Math.min(lease.sweepMs, lookAgainMs, Math.max(SOON_MS, nextEndMs));
   }
 
   /** S1. A Redis that cannot be asked decides nothing. */

@@ -52,23 +52,35 @@ const PROJECTION = {
   runSeq: 1,
 };
 
-/** One find over both leases; each document's own `leaseMs` decides. Oldest first, at most 1,000. */
-export async function findExpiredLeases(context: StoreContext): Promise<ExpiredLease[]> {
+/** What one look at the leases finds. */
+export interface LeaseLook {
+  /** Oldest first, at most 1,000. */
+  expired: ExpiredLease[];
+  /** Milliseconds until the next lease of a run ends, should no beat renew it; Infinity when none ends within the time asked for. */
+  nextEndMs: number;
+}
+
+/** One find over the leases of claims and runs; each document's own `leaseMs` decides. */
+export async function lookAtLeases(context: StoreContext, withinMs: number): Promise<LeaseLook> {
   const now = context.clock.now().getTime();
   const shortest = Math.min(context.lease.leaseMs, context.lease.queuedLeaseMs);
   const found = await context.bounded(
     context.jobs
       .find(
-        { status: { $in: ['queued', 'processing'] }, beatAt: { $lt: new Date(now - shortest) } },
+        { status: { $in: ['queued', 'processing'] }, beatAt: { $lt: new Date(now - shortest + withinMs) } },
         { projection: PROJECTION, sort: { beatAt: 1 }, limit: SWEEP_LIMIT, hint: 'lease' },
       )
       .toArray(),
     'sweep',
   );
-  return found.filter(
-    (job): job is typeof job & { beatAt: Date } =>
-      job.beatAt instanceof Date && job.beatAt.getTime() < now - (job.leaseMs ?? shortest),
-  );
+  const look: LeaseLook = { expired: [], nextEndMs: Number.POSITIVE_INFINITY };
+  for (const job of found) {
+    if (!(job.beatAt instanceof Date)) continue;
+    const leftMs = job.beatAt.getTime() + (job.leaseMs ?? shortest) - now;
+    if (leftMs < 0) look.expired.push({ ...job, beatAt: job.beatAt });
+    else if (job.status === 'processing' && leftMs < withinMs) look.nextEndMs = Math.min(look.nextEndMs, leftMs);
+  }
+  return look;
 }
 
 /** A write of S1. */

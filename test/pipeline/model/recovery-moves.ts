@@ -1,6 +1,6 @@
 import {
   expireUnstarted,
-  findExpiredLeases,
+  lookAtLeases,
   markSuspect,
   refreshQueued,
   releaseQueued,
@@ -24,7 +24,7 @@ export function look(fleet: Fleet, pace: Pace, by: string): Promise<void> {
   return fleet.go(by, pace, {
     label: 'looks for expired leases',
     model: model.findExpired(fleet.world),
-    real: context => findExpiredLeases(context),
+    real: async context => (await lookAtLeases(context, 0)).expired,
     view: found => new Set(found.map(job => shownOf(job, job._id.toHexString(), job.runKey?.toHexString() ?? null))),
     expected: seen => new Set(seen.map(job => shownOf(job, job.id, job.runKey))),
     done: (found, seen) => {

@@ -1,6 +1,7 @@
 import { calculateObjectSize } from 'bson';
 import { mongo } from 'mongoose';
 import { beforeAll, expect, it } from 'vitest';
+import type { LeaseConfig } from '../../../src/config/config.ts';
 import { QueueManager } from '../../../src/pipeline/queue/queue-manager.ts';
 import { JobEvents } from '../../../src/pipeline/record/job-events.ts';
 import { Sweeper } from '../../../src/pipeline/recover/sweeper.ts';
@@ -16,6 +17,7 @@ import { waitFor } from '../../helpers/wait-for.ts';
 const LARGEST_DOCUMENT = 16 * 2 ** 20;
 
 let context: StoreContext;
+let startSweeper: (lease: Partial<LeaseConfig>) => Promise<Sweeper>;
 const faults: string[] = [];
 
 beforeAll(async () => {
@@ -32,18 +34,23 @@ beforeAll(async () => {
   await waitFor(() => redis.status === 'ready', { what: 'Redis' });
   const events = new JobEvents();
   events.on('fault', ({ error }) => faults.push(String(error)));
-  const sweeper = new Sweeper({
-    context,
-    ledger: { onInterruption: () => () => undefined, isConnected: () => true },
-    queueManager,
-    counters: new OutcomeCounters(context, onError),
-    events,
-    lease: { ...context.lease, leaseMs: 200, graceMs: 100, sweepMs: 50, queuedLeaseMs: 200 },
-    wake: () => undefined,
-  });
-  await sweeper.start();
+  const sweepers: Sweeper[] = [];
+  startSweeper = async lease => {
+    const sweeper = new Sweeper({
+      context,
+      ledger: { onInterruption: () => () => undefined, isConnected: () => true },
+      queueManager,
+      counters: new OutcomeCounters(context, onError),
+      events,
+      lease: { ...context.lease, leaseMs: 200, graceMs: 100, queuedLeaseMs: 200, ...lease },
+      wake: () => undefined,
+    });
+    sweepers.push(sweeper);
+    await sweeper.start();
+    return sweeper;
+  };
   atEnd(async () => {
-    await sweeper.stop();
+    for (const sweeper of sweepers) await sweeper.stop();
     await queueManager.stop();
     redis.disconnect();
   });
@@ -68,7 +75,20 @@ function filled(job: JobDocument, room: number): JobDocument {
   return { ...job, metadata: { filler: 'x'.repeat(free) } };
 }
 
+it('a run whose lease ends between two sweeps is suspected when it ends, not at the next sweep', async () => {
+  const leaseMs = 1_000;
+  const job = left('processing', { beatAt: new Date(), leaseMs });
+  await context.jobs.insertOne(job);
+  const sweeper = await startSweeper({ sweepMs: 60_000 });
+  const read = () => context.jobs.findOne({ _id: job._id });
+  await waitFor(async () => (await read())?.status === 'pending', { what: 'the rescue', timeoutMs: 15_000 });
+  const rescue = (await read())?.history?.at(-1);
+  expect(rescue!.at.getTime() - job.beatAt!.getTime()).toBeGreaterThanOrEqual(leaseMs);
+  await sweeper.stop();
+});
+
 it('a document that cannot take its write keeps no other from being rescued, released or expired', async () => {
+  await startSweeper({ sweepMs: 50 });
   const past = new Date(Date.now() - 1_000);
   const older = { beatAt: new Date(Date.now() - 120_000) };
   // No room for the suspicion, none for what follows it, none for a release, none for an expiry.

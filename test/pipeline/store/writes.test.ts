@@ -7,7 +7,7 @@ import type { ClaimedJob, JobDocument, JobStatus } from '../../../src/pipeline/s
 import {
   type ExpiredLease,
   expireUnstarted,
-  findExpiredLeases,
+  lookAtLeases,
   markSuspect,
   refreshQueued,
   releaseQueued,
@@ -67,13 +67,13 @@ async function end(job: JobDocument, outcome: Outcome, by = context): Promise<nu
 /** Makes a lease look old, as if its holder had said nothing for a minute. */
 async function age(id: mongo.ObjectId): Promise<ExpiredLease> {
   await context.jobs.updateOne({ _id: id }, { $set: { beatAt: new Date(Date.now() - 60_000) } });
-  const found = (await findExpiredLeases(context)).find(job => job._id.equals(id));
+  const found = (await lookAtLeases(context, 0)).expired.find(job => job._id.equals(id));
   return found!;
 }
 
 async function suspect(id: mongo.ObjectId): Promise<ExpiredLease> {
   await markSuspect(other, await age(id));
-  return (await findExpiredLeases(context)).find(job => job._id.equals(id))!;
+  return (await lookAtLeases(context, 0)).expired.find(job => job._id.equals(id))!;
 }
 
 const error = { name: 'Error', message: 'no', attempt: 1, retryable: true, at: new Date() };
