@@ -151,7 +151,9 @@ async function endGently(process: ChaosProcess): Promise<void> {
   process.signal('SIGCONT');
   const upBy = performance.now() + UP_MS;
   while (process.isAlive && !process.isUp && performance.now() < upBy) await pause(50);
+  const patience = new AbortController();
   const ended = process.end('SIGTERM').then(() => true);
-  if (await Promise.race([ended, pause(TERM_MS).then(() => false)])) return;
-  await process.end('SIGKILL');
+  const hasEnded = await Promise.race([ended, pause(TERM_MS, patience.signal).then(() => false)]);
+  patience.abort();
+  if (!hasEnded) await process.end('SIGKILL');
 }
