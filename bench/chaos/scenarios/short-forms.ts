@@ -11,7 +11,6 @@ function shortened(scenario: Scenario, scale: number): Scenario {
 
 /** Of these rows, by name: the share of their faults. */
 const SHARES: Readonly<Record<string, number>> = {
-  'F4 nothing kept': 0.1,
   F7: 0.05,
   'F9 cut': 0.05,
   'F9 lost replies': 0.04,
