@@ -56,12 +56,14 @@ async function playAll(scenarios: readonly Scenario[], options: ChaosOptions): P
   const scale = options.scale ?? 1;
   const records = options.short ? null : new Records(parentDir, scale);
   // What was published need not be on record here: another machine may have run it.
-  const published = options.resume ? readPublished(repositoryDir).filter(record => record.scale === scale) : [];
+  const published = readPublished(repositoryDir).filter(record => record.scale === scale);
   const reports: RoundReport[] = [];
   for (const scenario of scenarios) {
     interrupted.signal.throwIfAborted();
     const known =
-      (options.resume && records?.read(scenario.name)) || published.find(record => record.scenario === scenario.name);
+      records && options.resume
+        ? (records.read(scenario.name) ?? published.find(record => record.scenario === scenario.name))
+        : null;
     if (known && hasPassed(known)) {
       say(`${scenario.name}: passed on ${known.date.slice(0, 10)}, not run again`);
       continue;

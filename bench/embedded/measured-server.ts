@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { mongo } from 'mongoose';
+import { LEDGER_NODE_OPTIONS } from '../../src/embedded/servers/embedded-mongo.ts';
 import type { ProcessGuard } from '../../src/embedded/servers/process-guard.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/embedded/wire-server/main.js', import.meta.url));
@@ -36,7 +37,7 @@ export class MeasuredServer {
   /** @throws Error when it ends before it listens */
   static async start(dataDir: string, guard: ProcessGuard): Promise<MeasuredServer> {
     const begin = performance.now();
-    const child = spawn(process.execPath, ['--max-semi-space-size=64', MAIN, '--port', '0', '--data', dataDir], {
+    const child = spawn(process.execPath, [...LEDGER_NODE_OPTIONS, MAIN, '--port', '0', '--data', dataDir], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     guard.watch(child.pid!, 0);

@@ -2,18 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { OperationRecord } from '../../bench/chaos/oracle/evidence.ts';
 import { figuresOf } from '../../bench/chaos/oracle/figures.ts';
 import { brokenBy, judge } from '../../bench/chaos/oracle/judge.ts';
-import { change, type Draft, run, soundEvidence } from './fabricate.ts';
-
-/** What a round breaks in which clients did this to jobs. */
-function judged(spoil: (draft: Draft) => void): { broken: string[]; texts: string[] } {
-  const draft = soundEvidence();
-  spoil(draft);
-  const verdicts = judge(draft);
-  return {
-    broken: brokenBy(verdicts),
-    texts: verdicts.flatMap(verdict => verdict.violations.map(({ text }) => `${verdict.id} ${text}`)),
-  };
-}
+import { change, type Draft, job, judged, run, soundEvidence } from './fabricate.ts';
 
 const asked = (kind: OperationRecord['kind'], key: string, status: number | null, at: number): OperationRecord => ({
   kind,
@@ -22,7 +11,6 @@ const asked = (kind: OperationRecord['kind'], key: string, status: number | null
   ms: 10,
   status,
 });
-const job = (draft: Draft, key: string) => draft.jobs.find(candidate => candidate.key === key)!;
 const remove = (draft: Draft, key: string) => {
   draft.jobs = draft.jobs.filter(candidate => candidate.key !== key);
 };

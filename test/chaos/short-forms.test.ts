@@ -32,6 +32,7 @@ it.each(SHORT_SCENARIOS.map(({ name }) => name))(
     const { rounds } = JSON.parse(readFileSync(file, 'utf8')) as { rounds: RoundReport[] };
     expect(rounds).toHaveLength(1);
     expect(rounds[0]!.figures?.jobs).toBeGreaterThan(20);
+    if (name === 'storm') expect(rounds[0]!.figures?.jobs).toBe(600);
     expect(rounds[0]!.verdicts.length).toBeGreaterThanOrEqual(9);
     expect(rounds[0]!.verdicts.every(verdict => verdict.count === 0)).toBe(true);
   },

@@ -20,7 +20,8 @@ export function readPublishedMutants(repositoryDir: string): MutantRecord[] {
 
 /**
  * Puts records into `docs/faults.json`, each in the place of an earlier one of its scenario, and the table into the page.
- * What says less does not replace what says more: a row that was skipped one that ran, a smaller round a larger one. What broke is always told.
+ * What says less does not replace what says more: a row that was skipped one that ran, a smaller round a larger one. What
+ * broke is always told.
  */
 export function publish(repositoryDir: string, records: readonly ScenarioRecord[], order: readonly string[]): void {
   const merged = new Map(readPublished(repositoryDir).map(record => [record.scenario, record]));

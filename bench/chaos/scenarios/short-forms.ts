@@ -18,7 +18,7 @@ const SHARES: Readonly<Record<string, number>> = {
   F25: 0.1,
 };
 
-/** The storm and one row for each kind of thing that can break: three minutes in all at most. */
+/** The storm (workers and Redis) and rows for what it leaves alone: three minutes in all at most. */
 export function shortForms(scenarios: readonly Scenario[]): Scenario[] {
   return [
     shortStorm,

@@ -1,5 +1,6 @@
 import { freePort } from '../../../src/embedded/servers/free-port.ts';
 import type { ProcessGuard } from '../../../src/embedded/servers/process-guard.ts';
+import { settlesWithin } from '../../../src/worker/drain.ts';
 import { monotonicMs, pause } from '../monotonic.ts';
 import type { ProcessRecord } from '../oracle/evidence.ts';
 import { ChaosProcess } from './chaos-process.ts';
@@ -151,9 +152,5 @@ async function endGently(process: ChaosProcess): Promise<void> {
   process.signal('SIGCONT');
   const upBy = performance.now() + UP_MS;
   while (process.isAlive && !process.isUp && performance.now() < upBy) await pause(50);
-  const patience = new AbortController();
-  const ended = process.end('SIGTERM').then(() => true);
-  const hasEnded = await Promise.race([ended, pause(TERM_MS, patience.signal).then(() => false)]);
-  patience.abort();
-  if (!hasEnded) await process.end('SIGKILL');
+  if (!(await settlesWithin(process.end('SIGTERM'), TERM_MS))) await process.end('SIGKILL');
 }

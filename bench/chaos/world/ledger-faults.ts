@@ -96,23 +96,22 @@ export function failCommands(rhythm: Rhythm): Fault {
     const name = random.pick(Object.keys(ERRORS) as (keyof typeof ERRORS)[]);
     const data = { failCommands: [failCommand], appName, ...ERRORS[name] };
     const point = { configureFailPoint: 'failCommand' };
-    let hits = 0;
-    await asOutage(scene, `${failCommand} of ${appName}: ${name}`, async () => {
+    const hits = await asOutage(scene, `${failCommand} of ${appName}: ${name}`, async () => {
       const before = await world.probe.command({ ...point, mode: { times: random.int(1, 3) }, data });
       await pause(forMs, signal);
       const after = await world.probe.command({ ...point, mode: 'off' });
-      hits = Number(after.count) - Number(before.count);
-      return hits;
+      return Number(after.count) - Number(before.count);
     });
     // Some commands are rare: where none was sent meanwhile nothing has failed, and another kind is tried.
     return hits > 0;
   });
 }
 
-/** Puts it on record with its beginning and end, and what `during` counted. */
-async function asOutage(scene: FaultScene, how: string, during: () => Promise<unknown>): Promise<void> {
+/** Puts it on record with its beginning and end, and what `during` counted, which it answers. */
+async function asOutage<Hits>(scene: FaultScene, how: string, during: () => Promise<Hits>): Promise<Hits> {
   const at = monotonicMs();
   const hits = await during();
   const record = { kind: 'outage', of: 'mongo', how, at, until: monotonicMs(), outlastsLease: false } as const;
   scene.log.push(typeof hits === 'number' ? { ...record, hits } : record);
+  return hits;
 }

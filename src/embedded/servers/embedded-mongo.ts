@@ -7,6 +7,9 @@ import { ServerProcess } from './server-process.ts';
 
 const PORT_TRIES = 5;
 
+/** Documents and keys live long: with the small nursery of Node they are copied again and again. */
+export const LEDGER_NODE_OPTIONS = ['--max-semi-space-size=64'] as const;
+
 /** Starts the embedded ledger server as a child process, data in the folder `embedded-mongo`. Runs from compiled code only. */
 export async function startEmbeddedMongo(options: {
   guard: ProcessGuard;
@@ -23,8 +26,7 @@ export async function startEmbeddedMongo(options: {
       const server = await ServerProcess.start({
         name: `embedded-mongo-${port}`,
         command: process.execPath,
-        // Documents and keys live long: with the small nursery of Node they are copied again and again.
-        args: ['--max-semi-space-size=64', entry, '--port', String(port), '--data', folder, ...(options.args ?? [])],
+        args: [...LEDGER_NODE_OPTIONS, entry, '--port', String(port), '--data', folder, ...(options.args ?? [])],
         // A long journal is replayed first.
         readyTimeoutMs: 120_000,
         ready: /\bready\b.*mongodb:\/\//i,

@@ -32,7 +32,7 @@ export interface SweeperOptions {
 }
 
 const EXPIRY_EVERY_MS = 10_000;
-/** To look again at what has just been suspected. */
+/** Between two looks at least. */
 const SOON_MS = 50;
 
 /** What this sweeper saw of a suspect run, and since when on its own monotonic clock. */
@@ -93,7 +93,7 @@ export class Sweeper implements Service {
       await this.#expire();
     }
     // A lease that ends before the next sweep is looked at when it ends.
-    return Math.min(lease.sweepMs, lookAgainMs, Math.max(SOON_MS, nextEndMs));
+    return Math.min(lease.sweepMs, Math.max(SOON_MS, Math.min(lookAgainMs, nextEndMs)));
   }
 
   /** S1. A Redis that cannot be asked decides nothing. */
@@ -165,7 +165,7 @@ export class Sweeper implements Service {
     for (const job of jobs) {
       if (!job.suspectAt) {
         await this.#exceptRefused(job, () => markSuspect(context, job));
-        lookAgainMs = SOON_MS;
+        lookAgainMs = 0;
         continue;
       }
       const id = job._id.toHexString();
@@ -181,7 +181,7 @@ export class Sweeper implements Service {
         continue;
       }
       seen.set(id, observation);
-      lookAgainMs = Math.min(lookAgainMs, Math.max(SOON_MS, leftMs));
+      lookAgainMs = Math.min(lookAgainMs, leftMs);
     }
     // Errors clear the map while this round is under way; what it saw then does not count.
     if (now >= this.#connectedSince) this.#observations = seen;

@@ -94,23 +94,28 @@ export class JobRunner {
   }
 
   /** A cancel that was requested before the gate: ended without a start of the handler (T8). */
-  async endUnstarted(job: JobDocument): Promise<RunReport> {
-    const outcome: Outcome = { kind: 'cancelled' };
-    return { recorded: await this.#options.recorder.record({ run: runOf(job, job.runKey!), outcome }), outcome };
+  endUnstarted(job: JobDocument): Promise<RunReport> {
+    return this.#endWithoutHandler(job, { kind: 'cancelled' });
   }
 
   /** A run that won its gate too late: its worker is about to end (T9). */
-  async handBackUnstarted(job: JobDocument): Promise<RunReport> {
-    const outcome: Outcome = { kind: 'handed-back', delayMs: 0 };
-    return { recorded: await this.#options.recorder.record({ run: runOf(job, job.runKey!), outcome }), outcome };
+  handBackUnstarted(job: JobDocument): Promise<RunReport> {
+    return this.#endWithoutHandler(job, { kind: 'handed-back', delayMs: 0 });
   }
 
   /**
    * A suspect whose child could not start soon goes back (T9): after crashes of whole workers there may be more of them than
    * slots, and in the slots they would keep everything else from running.
    */
-  async #postpone(job: JobDocument): Promise<RunReport> {
-    const outcome: Outcome = { kind: 'handed-back', delayMs: Math.round(POSTPONE_MS * (0.5 + Math.random())) };
+  #postpone(job: JobDocument): Promise<RunReport> {
+    return this.#endWithoutHandler(job, {
+      kind: 'handed-back',
+      delayMs: Math.round(POSTPONE_MS * (0.5 + Math.random())),
+    });
+  }
+
+  /** What becomes of a run whose handler never began. */
+  async #endWithoutHandler(job: JobDocument, outcome: Outcome): Promise<RunReport> {
     return { recorded: await this.#options.recorder.record({ run: runOf(job, job.runKey!), outcome }), outcome };
   }
 
