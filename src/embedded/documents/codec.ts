@@ -20,9 +20,10 @@ function checkDepth(depth: number): void {
 export function checkDeep(doc: Doc, depth = 0): void {
   checkDepth(depth);
   for (const field of doc.fields) {
-    const { src, from, at, to } = field;
+    const { src, from } = field;
     const type = src.charCodeAt(from);
-    if (type === 3 || type === 4) checkDeep(Doc.fromBytes(src.slice(at, to)), depth + 1);
+    if (type === 3) checkDeep(field.value as Doc, depth + 1);
+    else if (type === 4) checkDeep(Doc.fromBytes(field.bytes), depth + 1);
     else if (!src && Array.isArray(field.value)) for (const item of field.value) checkDeep(item as Doc, depth + 1);
   }
 }
@@ -38,18 +39,23 @@ export function flat(bytes: string): string {
 }
 
 /** Eight bytes, written by `write` into a buffer. */
-export function eight(write: (to: Buffer) => void): string {
+function eight(write: (to: Buffer) => void): string {
   write(scratch);
   return scratch.toString('latin1', 0, 8);
 }
 
-const BEYOND_ASCII = /[^\0-\x7f]/;
-export const toUtf8 = (text: string): string => (BEYOND_ASCII.test(text) ? Buffer.from(text).toString('latin1') : text);
-const fromUtf8 = (bytes: string): string =>
-  BEYOND_ASCII.test(bytes) ? Buffer.from(bytes, 'latin1').toString() : bytes;
+/** Most texts are short and plain, and for those a loop is faster than an expression. */
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false;
+  return true;
+}
+
+export const toUtf8 = (text: string): string => (isAscii(text) ? text : Buffer.from(text).toString('latin1'));
+const fromUtf8 = (bytes: string): string => (isAscii(bytes) ? bytes : Buffer.from(bytes, 'latin1').toString());
 
 export const int32 = (n: number): string =>
   String.fromCharCode(n & 255, (n >> 8) & 255, (n >> 16) & 255, (n >> 24) & 255);
+const date = (ms: number): string => int32(ms) + int32(Math.floor(ms / 2 ** 32));
 const int32At = (src: string, at: number): number =>
   src.charCodeAt(at) | (src.charCodeAt(at + 1) << 8) | (src.charCodeAt(at + 2) << 16) | (src.charCodeAt(at + 3) << 24);
 
@@ -73,11 +79,14 @@ export function readFields(src: string): Field[] {
     const at = src.indexOf('\0', from + 1) + 1;
     const to = at + sizeOf(src, type, at);
     if (!(at > 0 && to >= at && to <= end)) throw corrupt(`an element of type ${type} at byte ${from}`);
-    fields.push(new Field(fromUtf8(src.slice(from + 1, at - 1)), undefined, src, from, at, to));
+    fields.push(new Field(undefined, undefined, src, from, at, to));
     from = to;
   }
   return fields;
 }
+
+/** The name of the element that begins at `from`, its value at `at`. */
+export const nameAt = (src: string, from: number, at: number): string => fromUtf8(src.slice(from + 1, at - 1));
 
 /** Bytes of a value by its type; those with a length of their own have what to add to it, and 100. */
 const SIZES: Record<number, number> = { 1: 8, 7: 12, 8: 1, 9: 8, 10: 0, 16: 4, 17: 8, 18: 8, 19: 16, 127: 0, 255: 0 };
@@ -163,7 +172,7 @@ function encodeValue(type: number, value: Value, depth: number): string {
     case 8:
       return value ? '\x01' : '\0';
     case 9:
-      return eight(to => to.writeBigInt64LE(BigInt((value as Date).getTime() || 0)));
+      return date((value as Date).getTime() || 0);
     case 10:
       return '';
     case 16:

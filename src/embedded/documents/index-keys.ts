@@ -2,7 +2,7 @@ import { MinKey } from 'bson';
 import { fail, unsupported } from './errors.ts';
 import { isIndex, splitPath } from './paths.ts';
 import { asNumber, Doc, type Value } from './value.ts';
-import { keyOfAll } from './value-order.ts';
+import { keyOfAll } from './value-keys.ts';
 
 export interface IndexField {
   readonly path: string;
@@ -50,9 +50,15 @@ const EMPTY = new MinKey();
 
 /** The keys of one document, each closed by `suffix` (the record), and whether every indexed field is missing. */
 export function keysOf(doc: Doc, fields: IndexField[], suffix: string): { keys: string[]; missing: boolean } {
-  const walks = fields.map(field => advance(field.parts, doc, 0));
-  const missing = walks.every(walk => walk.value === undefined);
-  if (!walks.some(walk => Array.isArray(walk.value))) return { keys: [keyOfAll(walks, fields, suffix)], missing };
+  const walks: Walk[] = [];
+  let [missing, plain] = [true, true];
+  for (const { parts } of fields) {
+    const walk = advance(parts, doc, 0);
+    walks.push(walk);
+    if (walk.value !== undefined) missing = false;
+    if (Array.isArray(walk.value)) plain = false;
+  }
+  if (plain) return { keys: [keyOfAll(walks, fields, suffix)], missing };
   const keys = new Set<string>();
   expand(fields, walks, suffix, keys);
   return { keys: [...keys], missing };

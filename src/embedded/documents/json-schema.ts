@@ -19,7 +19,11 @@ export function compileSchema(schema: Value): SchemaTest {
     };
   });
   return value => {
-    const reasons = tests.map(test => test(value)).filter(reason => reason !== undefined);
+    const reasons: Verdict[] = [];
+    for (const test of tests) {
+      const reason = test(value);
+      if (reason) reasons.push(reason);
+    }
     return reasons.length ? { operatorName: '$jsonSchema', schemaRulesNotSatisfied: reasons } : undefined;
   };
 }
@@ -43,13 +47,13 @@ export const KEYWORDS: Record<string, (operand: Value) => SchemaTest | undefined
   },
   properties(operand) {
     if (!(operand instanceof Doc)) return undefined;
-    const schemas = operand.fields.map(({ name, value }) => ({ name, test: compileSchema(value) }));
+    const schemas = new Map(operand.fields.map(({ name, value }) => [name, compileSchema(value)]));
     return value => {
-      const wrong = schemas.flatMap(({ name, test }) => {
-        const member = value instanceof Doc ? value.get(name) : undefined;
-        const verdict = member === undefined ? undefined : test(member);
-        return verdict ? [{ propertyName: name, details: verdict.schemaRulesNotSatisfied }] : [];
-      });
+      const wrong: Plain[] = [];
+      for (const { name, value: member } of value instanceof Doc ? value.fields : []) {
+        const verdict = schemas.get(name)?.(member);
+        if (verdict) wrong.push({ propertyName: name, details: verdict.schemaRulesNotSatisfied });
+      }
       return wrong.length ? { specifiedAs: undefined, propertiesNotSatisfied: wrong } : undefined;
     };
   },

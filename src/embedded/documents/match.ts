@@ -2,7 +2,8 @@ import { BSONRegExp } from 'bson';
 import { fail, unsupported } from './errors.ts';
 import { splitPath, visit } from './paths.ts';
 import { asNumber, Doc, ORDER, show, truthy, typeOf, typeOrder, typesByAlias, type Value } from './value.ts';
-import { compare, equal, keyOf } from './value-order.ts';
+import { keyOf } from './value-keys.ts';
+import { compare, equal } from './value-order.ts';
 import { words } from './words.ts';
 
 /** A compiled predicate. The planner reads its shape, `test` decides. */
@@ -121,11 +122,11 @@ function comparison(op: string, wanted: (difference: number) => boolean): Compil
 
 /** A test for the types that a `$type` or `bsonType` operand names. */
 export function typeTest(operand: Value): Test {
-  const wanted: unknown[] = (Array.isArray(operand) ? operand : [operand]).map(item => {
+  const wanted = new Set<unknown>();
+  for (const item of Array.isArray(operand) ? operand : [operand]) {
     const alias = typeof item === 'string' ? item : (asNumber(item) ?? '');
-    return alias === 'number'
-      ? ORDER.number
-      : (typesByAlias.get(alias) ?? fail(2, `Unknown type name alias: ${show(item)}`));
-  });
-  return value => value !== undefined && (wanted.includes(typeOf(value)) || wanted.includes(typeOrder(value)));
+    if (alias === 'number') for (const type of typesByAlias.values()) if (type.order === ORDER.number) wanted.add(type);
+    if (alias !== 'number') wanted.add(typesByAlias.get(alias) ?? fail(2, `Unknown type name alias: ${show(item)}`));
+  }
+  return value => value !== undefined && wanted.has(typeOf(value));
 }

@@ -6,8 +6,10 @@ const known = new Map<string, string[]>();
 export function splitPath(path: string): string[] {
   let parts = known.get(path);
   if (!parts) {
-    parts = path.split('.');
-    if (known.size < 10_000) known.set(path, parts);
+    // A copy: a path can be a slice of the whole message that it came in.
+    const own = Buffer.from(path).toString();
+    parts = own.split('.');
+    if (known.size < 10_000) known.set(own, parts);
   }
   return parts;
 }

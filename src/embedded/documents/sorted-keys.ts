@@ -9,6 +9,9 @@ interface Leaf<T> {
 interface Entry<T> {
   readonly key: string;
   readonly item: T;
+  /** Where it was found. */
+  readonly leaf: Leaf<T>;
+  readonly index: number;
 }
 
 /**
@@ -64,20 +67,38 @@ export class SortedKeys<T> {
     return from.leaf.keys.length - from.index + to.index + between;
   }
 
-  /** The first entry at or behind `key`, or only `behind` it. */
-  first(key: string, behind = false): Entry<T> | undefined {
+  /** The first entry at or behind `key`. */
+  first(key: string): Entry<T> | undefined {
     const { at, leaf, index } = this.#place(key);
-    const here = index + Number(behind && leaf.keys[index] === key);
-    const [found, i] = here < leaf.keys.length ? [leaf, here] : [this.#leaves[at + 1], 0];
-    const name = found?.keys[i];
-    return name === undefined ? undefined : { key: name, item: found?.items[i] as T };
+    return this.#entry(at, leaf, index);
+  }
+
+  /** The entry behind another one, which may have been removed meanwhile. */
+  after({ key, leaf, index }: Entry<T>): Entry<T> | undefined {
+    // As long as it stands where it was found, nothing has to be searched for.
+    if (leaf.keys[index] === key && index + 1 < leaf.keys.length) return entryAt(leaf, index + 1);
+    const place = this.#place(key);
+    return this.#entry(place.at, place.leaf, place.index + Number(place.leaf.keys[place.index] === key));
+  }
+
+  #entry(at: number, leaf: Leaf<T>, index: number): Entry<T> | undefined {
+    if (index < leaf.keys.length) return entryAt(leaf, index);
+    const next = this.#leaves[at + 1];
+    return next && entryAt(next, 0);
   }
 
   /** All entries from `key` on. The map may change meanwhile. */
   *from(key: string): Generator<Entry<T>> {
-    for (let entry = this.first(key); entry; entry = this.first(entry.key, true)) yield entry;
+    for (let entry = this.first(key); entry; entry = this.after(entry)) yield entry;
   }
 }
+
+const entryAt = <T>(leaf: Leaf<T>, index: number): Entry<T> => ({
+  key: leaf.keys[index] as string,
+  item: leaf.items[index] as T,
+  leaf,
+  index,
+});
 
 /** The first of low … high - 1 for which `is` holds (from it on it always does), or high. */
 export function firstFrom(from: number, to: number, is: (index: number) => boolean): number {

@@ -3,7 +3,7 @@ import { fail, unsupported } from './errors.ts';
 import { compileFilter } from './match.ts';
 import { compileProjection, compileRead } from './project.ts';
 import { asNumber, Doc, doc, show, type Value } from './value.ts';
-import { keyOf } from './value-order.ts';
+import { keyOf } from './value-keys.ts';
 import { words } from './words.ts';
 
 /** Takes documents one by one, so that a whole collection can go through in slices; `end` hands over what was gathered. */

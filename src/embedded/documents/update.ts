@@ -34,18 +34,22 @@ export function compileUpdate(update: Value, arrayFilters?: Value): Update {
   }
   const filters = compileArrayFilters(arrayFilters);
   const steps = update.fields.flatMap(({ name, value }) => compileOperator(name, value, filters));
-  checkConflicts(steps);
-  const used = new Set(steps.flatMap(step => step.parts.flatMap(part => /^\$\[(.+)\]$/.exec(part)?.[1] ?? [])));
+  const used = new Set(steps.flatMap(step => identifiersOf(step.path)));
   for (const name of used) if (!filters.has(name)) fail(2, `No array filter found for identifier '${name}'`);
   for (const name of filters.keys())
     if (!used.has(name)) fail(9, `The array filter '${name}' was not used in the update`);
   steps.sort((a, b) => comparePaths(a.parts, b.parts));
+  checkConflicts(steps);
   return {
     replacement: false,
     touches: new Set(steps.map(step => step.parts[0] as string)),
     apply(doc, situation) {
-      const wanted = steps.filter(step => situation.inserting || !step.onlyOnInsert);
-      const next = wanted.reduce((current, step) => changeDoc(current, step, 0, situation), doc);
+      let next = doc;
+      for (const step of steps) {
+        if (step.onlyOnInsert && !situation.inserting) continue;
+        // The first step that changes something makes the copy, the others go on with it.
+        next = changeDoc(next, step, 0, situation, next !== doc);
+      }
       if (next !== doc && !situation.inserting && !equal(next.get('_id') ?? null, doc.get('_id') ?? null))
         fail(66, "Performing an update on the path '_id' would modify the immutable field '_id'");
       return next;
@@ -99,7 +103,14 @@ function compileOperator(name: string, operand: Value, filters: Map<string, Node
   });
 }
 
+/** The names in `$[name]`. */
+function identifiersOf(path: string): string[] {
+  if (!path.includes('$[')) return [];
+  return splitPath(path).flatMap(part => /^\$\[(.+)\]$/.exec(part)?.[1] ?? []);
+}
+
 function checkPath(path: string): string[] {
+  if (/^\w+$/.test(path)) return [path];
   const parts = splitPath(path);
   if (parts.includes('')) fail(56, `The update path '${path}' contains an empty field name, which is not allowed.`);
   if (parts.includes('$')) unsupported('the positional operator $');
@@ -111,27 +122,29 @@ function checkPath(path: string): string[] {
 
 /** Lexicographic, numbers as numbers: the order in which MongoDB adds new fields. */
 function comparePaths(a: string[], b: string[]): number {
-  const at = a.findIndex((part, i) => part !== b[i]);
+  let at = 0;
+  while (at < a.length && a[at] === b[at]) at++;
   const [x, y] = [a[at], b[at]];
   if (x === undefined || y === undefined) return a.length - b.length;
   return isIndex(x) && isIndex(y) ? Number(x) - Number(y) : x < y ? -1 : 1;
 }
 
+/** In the order of paths a parent comes right before what is below it. */
 function checkConflicts(steps: Step[]): void {
-  const paths = steps.map(step => step.path).sort();
-  paths.forEach((path, i) => {
-    const parent = paths.find((other, j) => (other === path ? j < i : path.startsWith(`${other}.`)));
-    if (parent !== undefined) fail(40, `Updating the path '${path}' would create a conflict at '${parent}'`);
+  steps.forEach(({ path, parts }, i) => {
+    const before = steps[i - 1];
+    if (before?.parts.every((part, at) => part === parts[at]))
+      fail(40, `Updating the path '${path}' would create a conflict at '${before.path}'`);
   });
 }
 
-/** The document with one step done to it; the same object if that changes nothing. */
-function changeDoc(doc: Doc, step: Step, at: number, situation: Situation): Doc {
+/** The document with one step done to it; the same object if that changes nothing, or if it may be changed in place. */
+function changeDoc(doc: Doc, step: Step, at: number, situation: Situation, inPlace = false): Doc {
   const name = step.parts[at] as string;
   const old = doc.get(name);
   const value = changeValue(old, step, at + 1, situation);
   if (value === old) return doc;
-  return doc.copy().set(name, value);
+  return (inPlace ? doc : doc.copy()).set(name, value);
 }
 
 /** `at` is the part of the path that leads on from the value. */
@@ -153,6 +166,8 @@ function changeValue(old: Value | undefined, step: Step, at: number, situation: 
 /** Same value and same BSON type: then an update is no modification. */
 function identical(a: Value | undefined, b: Value | undefined): boolean {
   if (a === b || !a || !b || typeof a !== 'object' || typeof b !== 'object') return a === b;
+  if (a instanceof Date && b instanceof Date) return a.getTime() === b.getTime();
+  if (Array.isArray(a) && Array.isArray(b) && a.length !== b.length) return false;
   return toBytes(new Doc().set('', a)) === toBytes(new Doc().set('', b));
 }
 

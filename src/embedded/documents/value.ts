@@ -1,5 +1,5 @@
 import { Binary, BSONRegExp, type BSONValue, Decimal128, Double, MaxKey, MinKey, Timestamp, UUID } from 'bson';
-import { readFields, readValue } from './codec.ts';
+import { nameAt, readFields, readValue, toUtf8 } from './codec.ts';
 
 /**
  * A BSON value as this server holds it. Every BSON number type keeps its own JavaScript type, so that nothing is lost
@@ -21,21 +21,37 @@ export class Oid {
 
 /** One element of a document: decoded when somebody looks; its bytes can be copied until then, and after. */
 export class Field {
-  readonly name: string;
   /** The document it was read from, where the element (`from`, its type) and its value (`at`) begin and end; '' = new. */
   readonly src: string;
   readonly from: number;
   readonly at: number;
   readonly to: number;
+  #name: string | undefined;
   #value: Value | undefined;
 
-  constructor(name: string, value: Value | undefined, src = '', from = 0, at = 0, to = 0) {
-    this.name = name;
+  constructor(name: string | undefined, value: Value | undefined, src = '', from = 0, at = 0, to = 0) {
+    this.#name = name;
     this.#value = value;
     this.src = src;
     this.from = from;
     this.at = at;
     this.to = to;
+  }
+
+  get name(): string {
+    this.#name ??= nameAt(this.src, this.from, this.at);
+    return this.#name;
+  }
+
+  /** Compares the bytes: most fields that are passed by on the way to one never get to know their names. */
+  isNamed(name: string, utf8: string): boolean {
+    if (this.#name !== undefined) return this.#name === name;
+    return this.at - this.from - 2 === utf8.length && this.src.startsWith(utf8, this.from + 1);
+  }
+
+  /** The value as it was read; '' for a new one. */
+  get bytes(): string {
+    return this.src.slice(this.at, this.to);
   }
 
   get value(): Value {
@@ -73,7 +89,9 @@ export class Doc {
   }
 
   find(name: string): Field | undefined {
-    return this.fields.find(field => field.name === name);
+    const utf8 = toUtf8(name);
+    for (const field of this.fields) if (field.isNamed(name, utf8)) return field;
+    return undefined;
   }
 
   get(name: string): Value | undefined {
@@ -86,9 +104,11 @@ export class Doc {
 
   /** undefined removes the field. */
   set(name: string, value: Value | undefined): this {
-    const index = this.fields.findIndex(field => field.name === name);
-    const field = value === undefined ? [] : [new Field(name, value)];
-    this.fields.splice(index < 0 ? this.fields.length : index, 1, ...field);
+    const { fields } = this;
+    const utf8 = toUtf8(name);
+    const index = fields.findIndex(field => field.isNamed(name, utf8));
+    if (value !== undefined) fields[index < 0 ? fields.length : index] = new Field(name, value);
+    else if (index >= 0) fields.splice(index, 1);
     this.raw = undefined;
     return this;
   }

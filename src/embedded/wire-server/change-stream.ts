@@ -3,7 +3,7 @@ import { difference } from '../documents/diff.ts';
 import { fail } from '../documents/errors.ts';
 import { chain, nameOf } from '../documents/stages.ts';
 import { asText, Doc, doc, Field, type Value } from '../documents/value.ts';
-import { keyOf } from '../documents/value-order.ts';
+import { keyOf } from '../documents/value-keys.ts';
 import { words } from '../documents/words.ts';
 import { Arguments, type Context } from './context.ts';
 import type { CursorSource } from './cursors.ts';

@@ -46,7 +46,7 @@ export class Index {
   readonly sparse: boolean;
   readonly partial: Node | undefined;
   /** First parts of all paths that decide about this index's keys. */
-  readonly roots: Set<string>;
+  readonly roots: string[];
   readonly keys = new SortedKeys<Rec>();
   /** False until its keys are there: writes leave it alone. */
   built = true;
@@ -60,7 +60,7 @@ export class Index {
     const partial = spec.get('partialFilterExpression');
     this.partial = partial instanceof Doc ? compileFilter(partial) : undefined;
     const partialRoots = this.partial ? pathRoots(this.partial) : [];
-    this.roots = new Set([...this.fields.map(field => field.parts[0] as string), ...partialRoots]);
+    this.roots = [...new Set([...this.fields.map(field => field.parts[0] as string), ...partialRoots])];
   }
 
   get multikey(): boolean {
@@ -75,7 +75,12 @@ export class Index {
   }
 
   touchedBy(roots: ReadonlySet<string> | undefined): boolean {
-    return !roots || [...this.roots].some(root => roots.has(root));
+    return !roots || this.roots.some(root => roots.has(root));
+  }
+
+  /** False if the fields that decide about the keys were taken over as they are. */
+  sees(before: Doc, after: Doc, touched?: ReadonlySet<string>): boolean {
+    return this.roots.some(root => touched?.has(root) !== false && before.find(root) !== after.find(root));
   }
 
   /** The record other than `idKey`'s that has this key already. */
@@ -135,13 +140,13 @@ export class Collection {
   /** Puts `after` in the place of `before`, which is what `rec` holds; either may be missing. */
   put(rec: Rec, before: Doc | undefined, after: Doc | undefined, touched?: ReadonlySet<string>): void {
     for (const index of this.indexes.values()) {
-      if (!index.built || (before && after && !index.touchedBy(touched))) continue;
+      if (!index.built || (before && after && !index.sees(before, after, touched))) continue;
       const old = before ? index.keysOf(before, rec.suffix) : [];
       const now = after ? index.keysOf(after, rec.suffix) : [];
       for (const key of old) if (!now.includes(key)) index.keys.delete(key);
       for (const key of now) if (!old.includes(key)) index.keys.add(key, rec);
     }
-    const bytes = after ? toBytes(after) : '';
+    const bytes = after ? (after.raw ?? toBytes(after)) : '';
     this.bytes += bytes.length - (before ? rec.bytes.length : 0);
     if (after) rec.bytes = bytes;
     else this.records.delete(rec.idKey);
@@ -154,18 +159,20 @@ export class Collection {
    */
   async build(indexes: Index[]): Promise<void> {
     const keys = indexes.map((): string[] => []);
-    const byNumber = new Map<number, Rec>();
+    const [oldest] = this.records.values();
+    const first = oldest ? numberOf(oldest.suffix) : 0;
+    // Numbers grow in the order of the records.
+    const byNumber: Rec[] = [];
     for (const rec of this.records.values()) {
       const document = docOf(rec);
-      byNumber.set(numberOf(rec.suffix), rec);
-      indexes.forEach((index, i) => {
-        keys[i]?.push(...index.keysOf(document, rec.suffix));
-      });
-      await breathe();
+      byNumber[numberOf(rec.suffix) - first] = rec;
+      for (let i = 0; i < indexes.length; i++)
+        for (const key of (indexes[i] as Index).keysOf(document, rec.suffix)) (keys[i] as string[]).push(key);
+      if (byNumber.length % 64 === 0) await breathe();
     }
     indexes.forEach((index, i) => {
       const sorted = (keys[i] as string[]).sort();
-      const recs = sorted.map(key => byNumber.get(numberOf(key)) as Rec);
+      const recs = sorted.map(key => byNumber[numberOf(key) - first] as Rec);
       const isDouble = (key: string, n: number) => sorted[n + 1]?.startsWith(key.slice(0, -SUFFIX));
       const double = index.unique ? sorted.findIndex(isDouble) : -1;
       if (double >= 0) throw duplicateKey(this, index, docOf(recs[double] as Rec));

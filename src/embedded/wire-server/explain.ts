@@ -1,8 +1,8 @@
 import { fail, unsupported } from '../documents/errors.ts';
+import { isPoint } from '../documents/key-ranges.ts';
 import { asText, type Doc, doc, type Plain } from '../documents/value.ts';
 import { pipelineQuery } from './aggregate.ts';
 import { Arguments, type Context } from './context.ts';
-import { isPoint } from './plan.ts';
 import { countQuery, findQuery, type Query } from './query.ts';
 
 type Stage = Record<string, Plain>;

@@ -1,15 +1,10 @@
 import { fail, unsupported } from '../documents/errors.ts';
 import type { IndexField, Sort } from '../documents/index-keys.ts';
+import { ALL, covers, intersect, isPoint, mirrored, NULL, point, type Range } from '../documents/key-ranges.ts';
 import type { Node } from '../documents/match.ts';
 import { Doc, ORDER, typeOrder, type Value } from '../documents/value.ts';
-import { complement, componentEnd, keyOf } from '../documents/value-order.ts';
+import { keyOf } from '../documents/value-keys.ts';
 import { type Collection, findIndex, type Index } from './collection.ts';
-
-/** Keys of one index field from `from` up to, not including, `to`. */
-export interface Range {
-  readonly from: string;
-  readonly to: string;
-}
 
 /** How the documents are reached: by an index, or one after the other. */
 export interface Plan {
@@ -26,14 +21,6 @@ interface PlanRequest {
   readonly limit?: number;
   readonly hint?: Value | undefined;
 }
-
-/** Sorts behind every key that begins with what stands before it: no component begins with this byte. */
-export const AFTER = '\xff';
-const point = (key: string): Range => ({ from: key, to: key + AFTER });
-export const isPoint = ({ from, to }: Range): boolean => to === from + AFTER;
-const ALL: Range = { from: '\0', to: AFTER };
-const NULL = point(keyOf(null));
-const covers = (outer: Range, inner: Range) => outer.from <= inner.from && inner.to <= outer.to;
 
 /** What a filter demands of one path. */
 interface Constraint {
@@ -65,14 +52,6 @@ function rangesFor(op: string, operand: Value): Range[] | undefined {
   return [{ from: String.fromCharCode(order), to: op === 'lt' ? from : to }];
 }
 
-const intersect = (some: Range[], others: Range[]): Range[] =>
-  some.flatMap(a =>
-    others.flatMap(b => {
-      const [from, to] = [a.from > b.from ? a.from : b.from, a.to < b.to ? a.to : b.to];
-      return from < to ? [{ from, to }] : [];
-    }),
-  );
-
 /** The ranges of one index field, or undefined if the filter says nothing about it. */
 function rangesOf({ path, multikey, descending }: IndexField, constraints: Constraint[]): Range[] | undefined {
   const [first, ...others] = constraints.filter(constraint => constraint.path === path).map(({ ranges }) => ranges);
@@ -80,15 +59,7 @@ function rangesOf({ path, multikey, descending }: IndexField, constraints: Const
   // Different elements of an array may meet different conditions: then only one of them bounds the scan.
   const ranges = multikey ? first : others.reduce(intersect, first);
   if (ranges[0] === ALL) return undefined;
-  return descending ? ranges.map(({ from, to }) => ({ from: mirror(to), to: mirror(from) })).reverse() : ranges;
-}
-
-/** A bound of ascending keys as one of descending keys. A lone byte stands for all values of a type. */
-function mirror(bound: string): string {
-  if (bound === ALL.from) return AFTER;
-  const key = bound.slice(0, componentEnd(bound, 0, false));
-  if (bound.length === 1 && bound !== NULL.from) return String.fromCharCode(256 - bound.charCodeAt(0));
-  return key === bound ? complement(key) + AFTER : complement(key);
+  return descending ? mirrored(ranges) : ranges;
 }
 
 /** True if every document the filter accepts meets a partial index's condition. */
@@ -112,6 +83,8 @@ export function choosePlan(collection: Collection, { filter, sort, hint, limit =
   const constraints = constraintsOf(filter);
   let best: { plan: Plan; cost: number } = { plan: { ranges: [], sorted: !sort }, cost: Number.POSITIVE_INFINITY };
   for (const index of hinted ? [hinted] : collection.indexes.values()) {
+    const [first] = index.fields;
+    if (!hinted && !sort && !constraints.some(({ path }) => path === first?.path)) continue;
     if (!usable(index, constraints, hinted !== undefined)) continue;
     const plan = planFor(index, constraints, sort);
     const bounded = hinted !== undefined || plan.ranges[0] !== undefined;
@@ -119,6 +92,7 @@ export function choosePlan(collection: Collection, { filter, sort, hint, limit =
     const keys = estimate(index, plan.ranges) + (bounded ? 0 : collection.records.size);
     const cost = !sort ? keys : !plan.sorted ? keys * 1.5 + 1 : limit > 0 ? Math.min(keys, limit * 4) : keys;
     if (cost < best.cost) best = { plan, cost };
+    if (cost <= 1) break;
   }
   if (hinted && !best.plan.index) fail(291, 'error processing query: the hinted index cannot answer this query');
   return best.plan;
@@ -156,7 +130,9 @@ function isSortedBy({ fields }: Index, ranges: (Range[] | undefined)[], sort: So
 const MOST_POINTS = 256;
 
 /** About how many keys a plan walks: for each combination of points, what lies in the first ranges behind it. */
-function estimate({ keys }: Index, ranges: (Range[] | undefined)[]): number {
+function estimate({ keys, unique }: Index, ranges: (Range[] | undefined)[]): number {
+  const [only] = ranges;
+  if (unique && only && ranges.length === 1 && only.every(isPoint)) return only.length;
   let prefixes = [''];
   let last = [ALL];
   for (const field of ranges) {

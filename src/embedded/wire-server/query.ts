@@ -15,9 +15,9 @@ export interface Match {
   readonly doc: Doc;
 }
 
-/** Lists of matches hold bytes: a document is decoded anew when it is its turn. */
+/** Long lists of matches hold bytes: a document is decoded anew when it is its turn. */
 const lighter = (match: Match): Match => ({ ...match, doc: Doc.fromBytes(match.bytes) });
-/** So many more than wanted are gathered before the best are chosen. */
+/** So many may be held decoded, and so many more than wanted are gathered before the best are chosen. */
 const SPARE = 1000;
 
 export interface QueryOptions {
@@ -154,7 +154,7 @@ export class Query {
   async found(): Promise<{ matches: Match[]; collection: Collection | undefined; options: QueryOptions }> {
     const { collection, options } = this;
     const matches: Match[] = [];
-    await this.each(match => matches.push(lighter(match)) > 0);
+    await this.each(match => matches.push(matches.length < SPARE ? match : lighter(match)) > 0);
     return { matches, collection, options };
   }
 }

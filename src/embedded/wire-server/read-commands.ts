@@ -2,7 +2,7 @@ import { CommandError, fail } from '../documents/errors.ts';
 import { splitPath, visit } from '../documents/paths.ts';
 import { compileProjection } from '../documents/project.ts';
 import { asNumber, type Doc, doc, type Value } from '../documents/value.ts';
-import { keyOf } from '../documents/value-order.ts';
+import { keyOf } from '../documents/value-keys.ts';
 import { aggregateCommand } from './aggregate.ts';
 import type { Commands, Context } from './context.ts';
 import { cursorReply, sourceOf } from './cursors.ts';

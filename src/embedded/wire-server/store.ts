@@ -1,10 +1,10 @@
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { type Binary, Timestamp } from 'bson';
-import { docAt, flat } from '../documents/codec.ts';
+import { docAt, flat, readFields } from '../documents/codec.ts';
 import { fail } from '../documents/errors.ts';
 import { Doc, doc, type Field, type Value } from '../documents/value.ts';
-import { keyOf } from '../documents/value-order.ts';
+import { keyOf } from '../documents/value-keys.ts';
 import { Collection, docOf, Index, newRecord, type Rec } from './collection.ts';
 import { type Event, EventLog, type Moment } from './event-log.ts';
 import { Journal } from './journal.ts';
@@ -29,8 +29,10 @@ interface Write {
   readonly touched?: ReadonlySet<string> | undefined;
 }
 
-const DOCUMENTS_A_FRAME = 500;
+/** About so many bytes of documents go into a frame of a snapshot: it is made in one piece, and read in one. */
+const FRAME_BYTES = 1024 * 1024;
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
+const DOCUMENT_KINDS: ReadonlySet<string> = new Set(['insert', 'update', 'replace', 'delete']);
 
 /** All data. What is in memory is what the journal says, plus what is on its way there. */
 export class Store {
@@ -118,7 +120,9 @@ export class Store {
     const part = frame.get('snapshot');
     this.clusterTime = time;
     this.events.next = Number(frame.get('e'));
-    const events = (frame.get('ops') as Doc[]).map(op => this.#replayEntry(op));
+    const ops = frame.find('ops') as Field;
+    // One after the other: a frame of decoded entries would outlive its youth, and what is dead by then costs most.
+    const events = readFields(ops.bytes).map(op => this.#replayEntry(Doc.fromBytes(op.bytes)));
     const session = frame.find('s');
     // What a snapshot holds has happened long ago: a stream cannot be resumed before it.
     if (part !== undefined) this.events.oldest = this.events.next;
@@ -132,8 +136,7 @@ export class Store {
     const ns = op.get('n') as string;
     const body = op.find('d') as Field;
     const collection = this.collections.get(ns);
-    if (!collection || !['insert', 'update', 'replace', 'delete'].includes(kind))
-      return this.#apply(kind as CatalogKind, ns, copyOf(body));
+    if (!collection || !DOCUMENT_KINDS.has(kind)) return this.#apply(kind as CatalogKind, ns, copyOf(body));
     const id = (body.value as Doc).first?.value as Value;
     const idKey = keyOf(id);
     const rec = collection.records.get(idKey);
@@ -191,7 +194,8 @@ export class Store {
     if (this.#compacting || size < this.#compactBytes) return;
     let live = 0;
     for (const { bytes } of this.collections.values()) live += bytes;
-    if (size < live * 2) return;
+    // It grows on while it is compacted, and is to stay below three times the data.
+    if (size < live * 1.75) return;
     this.#compacting = this.journal.compact(this.#state()).finally(() => {
       this.#compacting = undefined;
     });
@@ -212,9 +216,14 @@ export class Store {
     return (function* () {
       for (const { ns, head, documents } of contents) {
         yield doc({ ...rest, ops: head });
-        for (let at = 0; at < documents.length; at += DOCUMENTS_A_FRAME) {
-          const some = documents.slice(at, at + DOCUMENTS_A_FRAME);
-          yield doc({ ...rest, ops: some.map(bytes => doc({ o: 'insert', n: ns, d: Doc.fromBytes(bytes) })) });
+        for (let at = 0; at < documents.length; ) {
+          const ops: Doc[] = [];
+          for (let size = 0; at < documents.length && size < FRAME_BYTES; at++) {
+            const bytes = documents[at] as string;
+            size += 50 + bytes.length;
+            ops.push(doc({ o: 'insert', n: ns, d: Doc.fromBytes(bytes) }));
+          }
+          yield doc({ ...rest, ops });
         }
       }
       for (const s of records) yield doc({ ...rest, ops: [], s });
@@ -287,4 +296,4 @@ export class Store {
 }
 
 /** A document of its own: the frame that it is read from is a large one. */
-const copyOf = ({ src, at, to }: Field): Doc => Doc.fromBytes(flat(src.slice(at, to)));
+const copyOf = ({ bytes }: Field): Doc => Doc.fromBytes(flat(bytes));

@@ -1,5 +1,5 @@
 import { asNumber, ORDER } from '../documents/value.ts';
-import { keyOf } from '../documents/value-order.ts';
+import { keyOf } from '../documents/value-keys.ts';
 import { type Collection, docOf, type Index, type Rec } from './collection.ts';
 import type { Services } from './server.ts';
 import type { Batch, Store } from './store.ts';

@@ -4,7 +4,7 @@ import { fail } from '../documents/errors.ts';
 import type { Node } from '../documents/match.ts';
 import { type Update, upsertBase } from '../documents/update.ts';
 import { Doc, Field, Oid, type Value } from '../documents/value.ts';
-import { keyOf } from '../documents/value-order.ts';
+import { keyOf } from '../documents/value-keys.ts';
 import { type Collection, duplicateKey, type Rec } from './collection.ts';
 import type { Context } from './context.ts';
 import type { Match } from './query.ts';

@@ -8,6 +8,13 @@ import { connect, errorOf, rawClient, scratch, serverHere, spawnServer, startHer
 const { Long, UUID } = mongoose.mongo;
 const JOURNAL = 'journal.log';
 
+/** Each frame of a journal: its length and a checksum, four bytes each, then so many bytes. */
+function frameSizes(journal: Buffer): number[] {
+  const sizes: number[] = [];
+  for (let at = 0; at < journal.length; at += 8 + sizes.at(-1)!) sizes.push(journal.readUInt32LE(at));
+  return sizes;
+}
+
 describe('kill -9', () => {
   it('loses no acknowledged write and applies none twice', async () => {
     const dataDir = scratch();
@@ -162,6 +169,23 @@ describe('the journal', () => {
         .next(),
     );
     expect(stale.code).toBe(286);
+  });
+
+  it('is written in frames of a few megabytes, however large the documents are', async () => {
+    const dataDir = scratch();
+    const { server, db } = await serverHere({ dataDir, compactBytes: 1_000_000 });
+    const things = db.collection<{ _id: number; n: number; text: string }>('things');
+    for (let _id = 0; _id < 40; _id++) await things.insertOne({ _id, n: 0, text: 'x'.repeat(1_000_000) });
+    await things.updateMany({}, { $inc: { n: 1 } });
+    await things.updateMany({}, { $inc: { n: 1 } });
+    await server.stop();
+    const sizes = frameSizes(readFileSync(join(dataDir, JOURNAL)));
+    // Up to 16 MB from a write to many, a megabyte and what is left of one document from a snapshot.
+    expect(Math.max(...sizes)).toBeLessThan(18_000_000);
+    const snapshot = sizes.slice(0, 20);
+    expect(Math.max(...snapshot)).toBeLessThan(2_100_000);
+    const again = (await serverHere({ dataDir })).db.collection('things');
+    expect(await again.countDocuments({ n: 2 })).toBe(40);
   });
 
   it('may lose w:1 writes that were held back, but nothing that waited for the disk', async () => {
