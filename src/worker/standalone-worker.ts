@@ -269,7 +269,7 @@ export class StandaloneWorker {
       runs: parts.runs,
       idle: () => this.#deliverer!.idle(),
       deadlineMs: leftMs,
-      zombies: () => parts.runner.zombies,
+      stopped: () => parts.runner.stopped(),
     });
     this.#isRunning = false;
     // The outcomes are safe in the ledger, but the engine cannot be told: whoever supervises should look.

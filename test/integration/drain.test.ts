@@ -112,6 +112,14 @@ describe('SIGTERM', () => {
     expect(job!.runAt.getTime() - entry.at.getTime()).toBeGreaterThan(1_900);
   });
 
+  it('waits for a handler that ignored its timeout, and ends with 0 when that stops by the deadline', async () => {
+    const worker = await stories.startWorker();
+    const id = await stories.insert('story:wait', { ms: 1_500, ignoreAbort: true }, { maxRetries: 0, timeoutMs: 200 });
+    await stories.reach(id, 'failed');
+    expect(await worker.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+    expect(stories.audit().map(line => line.event)).toEqual(['start', 'ok']);
+  });
+
   it('while Redis is away: the process ends all the same and says so by exit code 1, nothing is lost', async () => {
     const worker = await stories.startWorker();
     const id = await stories.insert('story:wait', { ms: 300 });

@@ -46,15 +46,17 @@ const POSTPONE_MS = 1_500;
 export class JobRunner {
   readonly #options: JobRunOptions;
   readonly #childStarts = new Slots(CHILD_STARTS_AT_ONCE, () => undefined);
+  /** Handlers whose run has ended and that have not stopped yet. */
+  readonly #lingering = new Set<Promise<void>>();
   #zombies = 0;
 
   constructor(options: JobRunOptions) {
     this.#options = options;
   }
 
-  /** Handlers that go on although their run has ended. */
-  get zombies(): number {
-    return this.#zombies;
+  /** Resolves when every handler whose run has ended has really stopped. */
+  async stopped(): Promise<void> {
+    await Promise.all(this.#lingering);
   }
 
   get #isCrowded(): boolean {
@@ -154,19 +156,18 @@ export class JobRunner {
 
   /** A timed-out, lost or drained handler that ignores its signal is counted until it ends; its slot is free already. */
   #watchZombie(run: ActiveRun, about: JobEventBase, patienceMs: number): void {
-    let settled = false;
-    const count = (): void => {
-      if (settled) return;
+    const { settled } = run.execution;
+    let isZombie = false;
+    const timer = setTimeout(() => {
+      isZombie = true;
       this.#zombies += 1;
       this.#options.events.emit('zombie', { ...about, count: this.#zombies });
-      void run.execution.settled.then(() => {
-        this.#zombies -= 1;
-      });
-    };
-    const timer = setTimeout(count, patienceMs);
-    void run.execution.settled.then(() => {
-      settled = true;
+    }, patienceMs);
+    this.#lingering.add(settled);
+    void settled.then(() => {
       clearTimeout(timer);
+      this.#lingering.delete(settled);
+      if (isZombie) this.#zombies -= 1;
     });
   }
 
