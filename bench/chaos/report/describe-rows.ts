@@ -19,11 +19,12 @@ function describeRow(record: ScenarioRecord): string {
   const sum = (count: (round: RoundReport) => number) => String(rounds.reduce((total, one) => total + count(one), 0));
   const verdict = hasPassed(record) ? 'holds' : `**broken**: ${[...new Set(rounds.flatMap(failed))].join(', ')}`;
   const seeds = rounds.map(round => round.seed).join(', ');
+  const played = `${rounds.length} round${rounds.length === 1 ? '' : 's'}, seed ${seeds}`;
   const cells = [
     scenario,
     title,
     target,
-    `${verdict} (${record.date.slice(0, 10)}, seed ${seeds}${scale === 1 ? '' : `, scale ${scale}`})`,
+    `${verdict} (${record.date.slice(0, 10)}, ${played}${scale === 1 ? '' : `, scale ${scale}`})`,
     sum(round => broken(round, ['I1'])),
     sum(round => broken(round, ['I3', 'I5', 'I7'])),
     sum(({ figures }) => (figures ? faultsIn(figures) : 0)),

@@ -33,6 +33,7 @@ export const wrongClocks: Scenario = loadRound({
   workers: 3,
   concurrency: 10,
   pace: { perSecond: 6 },
+  loadWhenUp: true,
   warmUpMs: 2_000,
   afterMs: 4_000,
   workerEnv: (number, { runDir }) => {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type JobMix, JobPlans } from '../job/job-plan.ts';
 import { monotonicMs, pause } from '../monotonic.ts';
 import { blocksAmong } from '../oracle/deeds.ts';
@@ -30,6 +31,8 @@ export interface LoadRound extends Omit<Scenario, 'play'>, WorldDemands {
   workers: number;
   /** How fast to post: so many a second, or so that a backlog of some seconds of work remains. */
   pace: { perSecond: number } | { backlogSeconds: number; least: number; most: number };
+  /** The load waits until all workers are up: where it is judged how late a run begins, somebody must be there for it. */
+  loadWhenUp?: boolean;
   /** Quiet load before the faults begin, and after they have ended. */
   warmUpMs?: number;
   afterMs?: number;
@@ -112,17 +115,20 @@ class Round {
   }
 
   async play(): Promise<Pick<Played, 'durationMs' | 'gaveUp'>> {
-    const { workers, apis = 1 } = this.#options;
+    const { workers, apis = 1, loadWhenUp = false } = this.#options;
     const { signal } = this.#stage;
     const { fleet } = this.#world;
     for (let started = 0; started < apis; started += 1) await fleet.startApi();
     for (let started = 0; started < workers; started += 1) fleet.startWorker();
+    if (loadWhenUp) await fleet.up(signal);
     // A signal that came while they started has told nobody.
     signal.throwIfAborted();
     const startedAt = monotonicMs();
     const ending = new AbortController();
     const faulting = new AbortController();
-    signal.addEventListener('abort', () => ending.abort(), { once: true });
+    // Every client of the load waits for it.
+    setMaxListeners(0, ending.signal, faulting.signal);
+    signal.addEventListener('abort', () => ending.abort(), { signal: ending.signal });
     ending.signal.addEventListener('abort', () => faulting.abort(), { once: true });
     const load = this.#load.run(ending.signal);
     const faults = this.#cause(faulting.signal);

@@ -11,7 +11,7 @@ import { type Scenario, scaled } from './scenario.ts';
  */
 
 const row = 'traps';
-const limitMs = 4 * 60_000;
+const limitMs = 15 * 60_000;
 /** Without a fault nothing waits for a lease: what stands still for so long is stuck. */
 const stuckMs = 20_000;
 
@@ -124,7 +124,7 @@ const rollback = loadRound({
   warmUpMs: 2_000,
   faults: [killLedgerAtStarts({ everyMs: 4_000, times: LEDGER_KILLS, awayMs: 300, leaseMs: PRODUCTION_LEASE_MS })],
   measures: ({ figures }) => [atMost('D', figures.duplicates, 0)],
-  limitMs: 15 * 60_000,
+  limitMs,
 });
 
 const ENDS = 40;
@@ -147,7 +147,7 @@ const cancelAndEnd = loadRound({
     atLeast('workers ended', figures.kills + figures.terms, scaled(ENDS, scale)),
     atLeast('cancels of a run', answered(casebook, 'cancel', 202), scaled(4 * ENDS, scale)),
   ],
-  limitMs: 15 * 60_000,
+  limitMs,
 });
 
 const FULL_EVERY = 20;
