@@ -73,6 +73,7 @@ test('jobs are never exported, even when they are on the allow-list', async () =
   await expect(job).rejects.toMatchObject({ name: 'validation-error', retry: false });
 });
 
+// 'none': the servers were not asked for, as in `npm run check:tree` (test/helpers/global-setup.ts).
 describe.skipIf(process.env.TEST_MONGO_URI === 'none')('a collection', async () => {
   const database = process.env.TEST_MONGO_URI === 'none' ? null : await useDatabase();
   const context = (overrides: object = {}) =>

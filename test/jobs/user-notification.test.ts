@@ -6,6 +6,7 @@ import { useDatabase, useSmtpSink } from '../helpers/fixtures.ts';
 import { handlerContext, handlerOf } from './handler-context.ts';
 import { useWebServer } from './web-server.ts';
 
+// 'none': the servers were not asked for, as in `npm run check:tree` (test/helpers/global-setup.ts).
 describe.skipIf(process.env.TEST_MONGO_URI === 'none')('user:notification', async () => {
   const calls: { key: string | undefined; body: unknown }[] = [];
   let status = 204;
