@@ -22,6 +22,7 @@ const FOREIGN_NAMES = new Set([
   // Read by tools and tests, not by LedgerMQ.
   'TEST_MONGO_URI',
   'TEST_BUILD_DIR',
+  'TEST_FULL',
   'MODEL_STEPS',
   'MODEL_SEED',
   'API_PORT',

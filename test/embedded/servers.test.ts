@@ -95,7 +95,7 @@ describe('children', () => {
     const { holder, children } = await hold(scratch());
     process.kill(children[0]!.pid, 'SIGSTOP');
     await holder.kill('SIGKILL');
-    await waitFor(() => !children.some(isRunning), { what: 'the end of the servers', timeoutMs: 10_000 });
+    await waitFor(() => !children.some(isRunning), { what: 'the end of the servers' });
   });
 
   it('do not see the Ctrl-C of the terminal: their parent decides when they end', async () => {
@@ -131,7 +131,7 @@ async function hold(dataDir: string): Promise<{ holder: NodeProcess; children: P
   const holder = await spawnNode('test/entries/hold-servers.js', {
     env: { DATA_DIR: dataDir, NODE_ENV: 'test', LEDGERMQ_MONGO: 'embedded' },
   });
-  await holder.waitForLine(({ log }) => 'mongo' in log, 30_000, { what: 'both servers' });
+  await holder.waitForLine(({ log }) => 'mongo' in log, undefined, { what: 'both servers' });
   const children = onRecord(dataDir);
   expect(children).toHaveLength(2);
   return { holder, children };

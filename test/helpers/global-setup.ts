@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -31,10 +32,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
     importDataDir(),
     sharedGuard(),
   ]);
-  const parent = join(repositoryDir, '.data');
   // What earlier runs could not remove because they were killed.
-  await Promise.all([removeAbandoned(parent, 'test-'), removeAbandoned(tmpdir(), 'ledgermq-')]);
-  const dataDir = await DataDir.claim(join(parent, `test-${process.pid}-${Date.now().toString(36)}`));
+  await removeAbandoned(tmpdir(), 'ledgermq-');
+  const dataDir = await DataDir.claim(await mkdtemp(join(tmpdir(), 'ledgermq-suite-')));
   const log = createLogger({ level: 'warn', name: 'test' });
   const mongo = await startMongo({ settings: readServerSettings(environment), guard, dataDir, log });
   process.stdout.write(`MongoDB ${mongo.version} (${mongo.kind}) serves the tests\n`);

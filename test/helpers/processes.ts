@@ -73,7 +73,7 @@ export class NodeProcess {
    */
   waitForLine(
     predicate: (line: OutputLine) => boolean,
-    timeoutMs = 15_000,
+    timeoutMs = 30_000,
     { from = 0, what = 'a line' }: { from?: number; what?: string } = {},
   ): Promise<OutputLine> {
     return new Promise((resolve, reject) => {

@@ -36,14 +36,16 @@ export class Stories {
 
   async startWorker(overrides: TestEnvironment = {}, execArgv: readonly string[] = []): Promise<NodeProcess> {
     const worker = await this.#start({ WORKER_MODE: 'true', ...overrides }, execArgv);
-    await worker.waitForLine(line => line.log.msg === 'worker started', 20_000, { what: 'the worker to start' });
+    await worker.waitForLine(line => line.log.msg === 'worker started', undefined, { what: 'the worker to start' });
     return worker;
   }
 
   /** Answers the process and the base URL of its API. */
   async startApi(overrides: TestEnvironment = {}): Promise<{ process: NodeProcess; url: string }> {
     const api = await this.#start(overrides, []);
-    const line = await api.waitForLine(({ log }) => typeof log.url === 'string', 20_000, { what: 'the API to start' });
+    const line = await api.waitForLine(({ log }) => typeof log.url === 'string', undefined, {
+      what: 'the API to start',
+    });
     return { process: api, url: String(line.log.url) };
   }
 
@@ -77,7 +79,7 @@ export class Stories {
   async reach(
     id: mongo.ObjectId,
     status: JobDocument['status'] | 'terminal',
-    timeoutMs = 15_000,
+    timeoutMs = 30_000,
   ): Promise<JobDocument> {
     const wanted = status === 'terminal' ? ['completed', 'failed', 'cancelled'] : [status];
     return waitFor(
@@ -91,7 +93,7 @@ export class Stories {
   }
 
   /** All of these jobs, once they are terminal. */
-  async reachAll(ids: readonly mongo.ObjectId[], timeoutMs = 30_000): Promise<JobDocument[]> {
+  async reachAll(ids: readonly mongo.ObjectId[], timeoutMs = 60_000): Promise<JobDocument[]> {
     const wanted = {
       _id: { $in: [...ids] },
       status: { $in: ['completed', 'failed', 'cancelled'] as JobDocument['status'][] },

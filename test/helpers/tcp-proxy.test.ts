@@ -52,11 +52,11 @@ class Client {
     const before = this.received.length;
     this.socket.write(`${text}\n`);
     const answered = () => this.received.slice(before).includes('\n') && this.received.slice(before);
-    return (await waitFor(answered, { what: `an answer to ${text}`, timeoutMs: 2_000 })).trim();
+    return (await waitFor(answered, { what: `an answer to ${text}` })).trim();
   }
 
   async closed(): Promise<void> {
-    await waitFor(() => this.isClosed, { what: 'the connection to close', timeoutMs: 2_000 });
+    await waitFor(() => this.isClosed, { what: 'the connection to close' });
   }
 }
 

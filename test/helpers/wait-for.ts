@@ -11,7 +11,7 @@ export interface WaitOptions {
  */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
-  { what, timeoutMs = 10_000, intervalMs = 20 }: WaitOptions,
+  { what, timeoutMs = 30_000, intervalMs = 20 }: WaitOptions,
 ): Promise<NonNullable<Exclude<T, false | 0 | ''>>> {
   const end = performance.now() + timeoutMs;
   let last: unknown;

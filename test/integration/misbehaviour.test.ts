@@ -105,8 +105,8 @@ describe('handlers that end their process', () => {
       'story:wait',
       Array.from({ length: 20 }, () => ({ ms: 200 })),
     );
-    const job = await alone.reach(poison, 'failed', 45_000);
-    const others = await alone.reachAll(neighbours, 30_000);
+    const job = await alone.reach(poison, 'failed', 60_000);
+    const others = await alone.reachAll(neighbours);
     stopped = true;
     finish();
     await keepAlive;

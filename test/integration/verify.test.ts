@@ -37,7 +37,7 @@ describe('verify beside a fleet at work', () => {
         Array.from({ length: 40 }, () => ({ times: 1, final: true })),
       )),
     ];
-    const ended = stories.reachAll(ids, 50_000);
+    const ended = stories.reachAll(ids);
     let isOver = false;
     const over = (): void => {
       isOver = true;
@@ -73,7 +73,7 @@ describe('the background check of a fleet', () => {
     await stories.reach(id, 'completed');
     await stories.jobs.updateOne({ _id: id }, { $set: { owner: 'nobody' } });
     const spoilt = await stories.jobs.findOne({ _id: id }, { raw: true });
-    const line = await worker.waitForLine(({ log }) => log.rule === 'ended-lease', 20_000, { what: 'the drift' });
+    const line = await worker.waitForLine(({ log }) => log.rule === 'ended-lease', undefined, { what: 'the drift' });
     expect(line.log).toMatchObject({
       level: 'warn',
       component: 'jobs',

@@ -64,7 +64,7 @@ describe('a job that somebody inserts', () => {
       { ms: 1 },
       { runAt: new Date(Date.now() + 3_600_000), startBy: new Date() },
     );
-    const job = await stories.reach(id, 'failed', 20_000);
+    const job = await stories.reach(id, 'failed');
     expect(job.errors).toMatchObject([{ name: 'expired' }]);
     expect(job).not.toHaveProperty('startBy');
   });
@@ -104,7 +104,7 @@ describe('a job that somebody inserts', () => {
 
   it('isolated runs in a child, with progress and log in the ledger', async () => {
     const id = await stories.insert('story:isolated', { ms: 50 });
-    const job = await stories.reach(id, 'completed', 20_000);
+    const job = await stories.reach(id, 'completed');
     const { pid } = job.result as { pid: number };
     expect(pid).not.toBe(worker.pid);
     expect(job.progress).toEqual({ pid });
@@ -126,7 +126,7 @@ describe('suspects of a crash', () => {
       'story:wait',
       Array.from({ length: 20 }, () => ({ ms: 20 })),
     );
-    for (const job of await stories.reachAll([...suspects, ...others], 45_000)) {
+    for (const job of await stories.reachAll([...suspects, ...others])) {
       expect(job.status).toBe('completed');
       expect(job.failures ?? 0).toBe(0);
     }

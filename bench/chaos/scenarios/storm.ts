@@ -49,5 +49,5 @@ export const shortStorm: Scenario = loadRound({
     atLeast('stops', figures.stops, 1),
     atLeast('late results refused', figures.lateRefused, 1),
   ],
-  limitMs: 100_000,
+  limitMs: 180_000,
 });

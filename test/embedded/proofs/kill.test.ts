@@ -86,7 +86,7 @@ async function killRounds(rounds: number, ...args: string[]): Promise<{ db: Db; 
   const stop = startWriting(writersOf(client, db, log));
   for (let round = 0; round < rounds; round += 1) {
     const goal = log.size + 40 + ((round * 37) % 60);
-    await waitFor(() => log.size > goal, { what: 'acknowledged writes', timeoutMs: 20_000, intervalMs: 1 });
+    await waitFor(() => log.size > goal, { what: 'acknowledged writes', intervalMs: 1 });
     await server.end('SIGKILL');
     server = await spawnServer(dataDir, server.port, ...args);
   }

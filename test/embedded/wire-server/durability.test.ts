@@ -39,7 +39,7 @@ describe('kill -9', () => {
     });
     for (let round = 0; round < 3; round++) {
       const goal = acknowledged + 60;
-      await waitFor(() => acknowledged > goal, { what: 'some writes', timeoutMs: 20_000 });
+      await waitFor(() => acknowledged > goal, { what: 'some writes' });
       await server.end('SIGKILL');
       server = await spawnServer(dataDir, port);
     }

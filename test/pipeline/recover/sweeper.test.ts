@@ -81,7 +81,7 @@ it('a run whose lease ends between two sweeps is suspected when it ends, not at 
   await context.jobs.insertOne(job);
   const sweeper = await startSweeper({ sweepMs: 60_000 });
   const read = () => context.jobs.findOne({ _id: job._id });
-  await waitFor(async () => (await read())?.status === 'pending', { what: 'the rescue', timeoutMs: 15_000 });
+  await waitFor(async () => (await read())?.status === 'pending', { what: 'the rescue' });
   const rescue = (await read())?.history?.at(-1);
   expect(rescue!.at.getTime() - job.beatAt!.getTime()).toBeGreaterThanOrEqual(leaseMs);
   await sweeper.stop();
@@ -108,7 +108,6 @@ it('a document that cannot take its write keeps no other from being rescued, rel
   };
   await waitFor(async () => (await statuses()).join() === 'failed,pending,pending', {
     what: 'the others to be healed',
-    timeoutMs: 30_000,
   });
   for (const { _id } of full) expect(faults.join('\n')).toContain(`job ${_id.toHexString()} cannot be changed`);
 });

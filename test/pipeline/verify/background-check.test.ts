@@ -51,7 +51,7 @@ async function reachRecord(what: string, wanted: (record: CheckRecord) => boolea
       const now = await record();
       return now && wanted(now) ? now : null;
     },
-    { what, timeoutMs: 20_000 },
+    { what },
   );
 }
 
