@@ -6,13 +6,16 @@ import { encode } from '../documents/codec.ts';
 import type { Doc } from '../documents/value.ts';
 
 const HEADER = 8;
+/** Added to the length of a part that another one follows. */
+const CONTINUES = 2 ** 31;
 const PIECE = 8 * 1024 * 1024;
 
 const pause = promisify(setImmediate);
 const datasync = promisify(fdatasync);
 
 /**
- * One append-only file of frames: length, CRC-32, BSON. Appending never waits; one write() takes everything that came
+ * One append-only file of frames: length, CRC-32, BSON. A long one has several such parts, and is there when the last of
+ * them is. Appending never waits; one write() takes everything that came
  * meanwhile, and one fdatasync at a time makes it durable (group commit).
  */
 export class Journal {
@@ -34,7 +37,7 @@ export class Journal {
    * Hands every whole frame of the file to `replay` and cuts what follows the last one: a torn tail. `holdMs` keeps
    * frames nobody waits for in memory that long, as a real server's journal does with w:1.
    */
-  constructor(file: string, holdMs: number, replay: (payload: Buffer) => void, onDurable: (position: number) => void) {
+  constructor(file: string, holdMs: number, replay: (parts: Buffer[]) => void, onDurable: (position: number) => void) {
     this.#file = file;
     this.#holdMs = holdMs;
     this.#onDurable = onDurable;
@@ -51,10 +54,12 @@ export class Journal {
     return this.position - this.#start;
   }
 
-  append(payload: Doc): void {
-    const bytes = frameOf(payload);
-    this.#pending.push(bytes);
-    this.position += bytes.length;
+  append(parts: Doc[]): void {
+    for (const [i, part] of parts.entries()) {
+      const bytes = frameOf(part, i + 1 < parts.length);
+      this.#pending.push(bytes);
+      this.position += bytes.length;
+    }
     if (this.#holdMs > 0) setTimeout(() => void this.#sync(), this.#holdMs);
     else setImmediate(() => void this.#sync());
   }
@@ -147,34 +152,40 @@ function syncFolder(file: string): void {
 }
 
 function writeAll(fd: number, bytes: Buffer): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, Math.min(PIECE, bytes.length - done));
 }
 
-function frameOf(payload: Doc): Buffer {
+function frameOf(payload: Doc, continues = false): Buffer {
   const bytes = Buffer.from(`${'\0'.repeat(HEADER)}${encode(payload)}`, 'latin1');
-  bytes.writeUInt32LE(bytes.length - HEADER, 0);
+  bytes.writeUInt32LE(bytes.length - HEADER + (continues ? CONTINUES : 0), 0);
   bytes.writeUInt32LE(crc32(bytes.subarray(HEADER)), 4);
   return bytes;
 }
 
-function readFrames(fd: number, replay: (payload: Buffer) => void): number {
-  let end = 0;
+function readFrames(fd: number, replay: (parts: Buffer[]) => void): number {
+  let [at, end] = [0, 0];
+  let parts: Buffer[] = [];
   let buffer = Buffer.alloc(0);
   const has = (bytes: number): boolean => {
     if (buffer.length >= bytes) return true;
     const piece = Buffer.allocUnsafeSlow(Math.max(PIECE, bytes));
-    buffer = piece.subarray(0, readSync(fd, piece, 0, piece.length, end));
+    buffer = piece.subarray(0, readSync(fd, piece, 0, piece.length, at));
     return buffer.length >= bytes;
   };
   while (has(HEADER)) {
-    const size = buffer.readUInt32LE(0);
+    const length = buffer.readUInt32LE(0);
+    const size = length % CONTINUES;
     // Zeros, which a torn write can leave, would pass as a frame of nothing.
     if (size === 0 || size > 2 ** 30 || !has(HEADER + size)) break;
     const payload = buffer.subarray(HEADER, HEADER + size);
     if (crc32(payload) !== buffer.readUInt32LE(4)) break;
-    replay(payload);
-    end += HEADER + size;
+    parts.push(payload);
+    at += HEADER + size;
     buffer = buffer.subarray(HEADER + size);
+    if (length > CONTINUES) continue;
+    replay(parts);
+    parts = [];
+    end = at;
   }
   return end;
 }

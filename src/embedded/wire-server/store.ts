@@ -8,6 +8,7 @@ import { keyOf } from '../documents/value-keys.ts';
 import { Collection, docOf, Index, newRecord, type Rec } from './collection.ts';
 import { type Event, EventLog, type Moment } from './event-log.ts';
 import { Journal } from './journal.ts';
+import { pieces } from './pieces.ts';
 import { Sessions } from './sessions.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -29,8 +30,6 @@ interface Write {
   readonly touched?: ReadonlySet<string> | undefined;
 }
 
-/** About so many bytes of documents go into a frame of a snapshot: it is made in one piece, and read in one. */
-const FRAME_BYTES = 1024 * 1024;
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 const DOCUMENT_KINDS: ReadonlySet<string> = new Set(['insert', 'update', 'replace', 'delete']);
 
@@ -53,7 +52,7 @@ export class Store {
   private constructor(folder: string, holdMs: number, compactBytes: number) {
     this.#compactBytes = compactBytes;
     const file = path.join(folder, 'journal.log');
-    const replay = (payload: Buffer) => this.#replay(payload);
+    const replay = (parts: Buffer[]) => this.#replay(parts);
     this.journal = new Journal(file, holdMs, replay, position => this.events.reveal(position));
     // The tail may be torn; the snapshot before it was durable when it took its name.
     if (this.#recovering === 'snapshot') throw new Error(`${file} is damaged at byte ${this.journal.position}`);
@@ -114,21 +113,25 @@ export class Store {
   }
 
   /** Does one frame again. Indexes are left for the end. */
-  #replay(payload: Buffer): void {
-    const frame = docAt(payload);
+  #replay(parts: Buffer[]): void {
+    const frame = docAt(parts.pop() as Buffer);
     const time = frame.get('t') as Timestamp;
     const part = frame.get('snapshot');
     this.clusterTime = time;
     this.events.next = Number(frame.get('e'));
-    const ops = frame.find('ops') as Field;
-    // One after the other: a frame of decoded entries would outlive its youth, and what is dead by then costs most.
-    const events = readFields(ops.bytes).map(op => this.#replayEntry(Doc.fromBytes(op.bytes)));
+    const events = [...parts.map(part => docAt(part)), frame].flatMap(part => this.#replayPart(part));
     const session = frame.find('s');
     // What a snapshot holds has happened long ago: a stream cannot be resumed before it.
     if (part !== undefined) this.events.oldest = this.events.next;
     this.#recovering = part === 'part' ? 'snapshot' : 'tail';
     const moment = { position: 0, time, wallTime: frame.get('w') as Date };
     this.#tell(part === undefined ? events : [], moment, session && copyOf(session));
+  }
+
+  #replayPart(part: Doc): (Event | undefined)[] {
+    const ops = part.find('ops') as Field;
+    // One after the other: a frame of decoded entries would outlive its youth, and what is dead by then costs most.
+    return readFields(ops.bytes).map(op => this.#replayEntry(Doc.fromBytes(op.bytes)));
   }
 
   #replayEntry(op: Doc): Event | undefined {
@@ -173,8 +176,9 @@ export class Store {
     if (batch.length === 0 && !record) return this.journal.position;
     const changes = batch.splice(0);
     const [time, wallTime] = [this.#tick(), new Date()];
-    const ops = changes.map(({ entry }) => entry);
-    this.journal.append(doc({ t: time, w: wallTime, e: BigInt(this.events.next), ops, s: record }));
+    const parts = Array.from(pieces(changes, sizeOf), part => part.map(({ entry }) => entry));
+    const last = { t: time, w: wallTime, e: BigInt(this.events.next), ops: parts.pop() ?? [], s: record };
+    this.journal.append([...parts.map(ops => doc({ ops })), doc(last)]);
     const { position } = this.journal;
     const events = changes.map(({ event }) => event);
     this.#tell(events, { position, time, wallTime }, record);
@@ -216,15 +220,8 @@ export class Store {
     return (function* () {
       for (const { ns, head, documents } of contents) {
         yield doc({ ...rest, ops: head });
-        for (let at = 0; at < documents.length; ) {
-          const ops: Doc[] = [];
-          for (let size = 0; at < documents.length && size < FRAME_BYTES; at++) {
-            const bytes = documents[at] as string;
-            size += 50 + bytes.length;
-            ops.push(doc({ o: 'insert', n: ns, d: Doc.fromBytes(bytes) }));
-          }
-          yield doc({ ...rest, ops });
-        }
+        for (const some of pieces(documents, bytes => bytes.length))
+          yield doc({ ...rest, ops: some.map(bytes => doc({ o: 'insert', n: ns, d: Doc.fromBytes(bytes) })) });
       }
       for (const s of records) yield doc({ ...rest, ops: [], s });
       yield doc({ ...rest, ops: [], snapshot: 'end' });
@@ -294,6 +291,8 @@ export class Store {
     await this.journal.close();
   }
 }
+
+const sizeOf = ({ event }: Batch[number]): number => event?.after?.length ?? 0;
 
 /** A document of its own: the frame that it is read from is a large one. */
 const copyOf = ({ bytes }: Field): Doc => Doc.fromBytes(flat(bytes));

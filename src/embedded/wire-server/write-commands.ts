@@ -110,9 +110,8 @@ function insert(context: Context): Promise<Doc> {
   });
 }
 
-/** A write to many documents is journaled in frames of so many, or of so many bytes: one frame must stay readable. */
+/** A write to many documents is journaled in frames of so many: until then what they were before is held, too. */
 const MOST_OPS = 2000;
-const MOST_BYTES = 16 * 1024 * 1024;
 
 interface Outcome {
   n: number;
@@ -133,7 +132,6 @@ async function change(
   const { store } = context.services;
   const outcome: Outcome = { n: 0, modified: 0 };
   const done = new Set<unknown>();
-  let size = 0;
   for (;;) {
     const { collection, options, matches } = await query().found();
     if (!collection) return outcome;
@@ -148,11 +146,7 @@ async function change(
       Object.assign(outcome, written, { n: outcome.n + 1 });
       outcome.modified += Number(written.before !== written.after);
       // Not for a retryable write: its reply must be in the frame of what it did.
-      size += written.after?.raw?.length ?? 0;
-      if ((batch.length >= MOST_OPS || size >= MOST_BYTES) && context.number === undefined) {
-        store.frame(batch);
-        size = 0;
-      }
+      if (batch.length >= MOST_OPS && context.number === undefined) store.frame(batch);
       await breathe();
     }
     if (!blocker) {
